@@ -1,0 +1,66 @@
+"""Per-token log-probabilities and log-ratios first; SFT and DPO are sums of them.
+
+Shapes: B responses, R response tokens, V vocabulary. Everything after the model's forward is
+float32, whatever the training precision: log-ratios are small differences of large sums.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dpoq_lab.encoding import Batch
+
+
+def response_logits(model: nn.Module, batch: Batch) -> Tensor:
+    """The logits (B, R, V), float32, that predict each response token: l_theta(s_t, .)."""
+    R = batch.response_ids.shape[1]
+    logits = model(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        position_ids=batch.position_ids,
+        logits_to_keep=R + 1,  # the last prompt token predicts the first response token
+        use_cache=False,
+    ).logits
+    return logits[:, -(R + 1) : -1].float()
+
+
+def log_probs(logits: Tensor, batch: Batch) -> Tensor:
+    """log pi(a_t | s_t) of the response tokens, (B, R), in nats; 0 at padding."""
+    # = log_softmax(logits)[a_t], without a second (B, R, V) tensor
+    chosen = logits.gather(-1, batch.response_ids.unsqueeze(-1)).squeeze(-1)
+    return (chosen - logits.logsumexp(dim=-1)).masked_fill(~batch.response_mask, 0.0)
+
+
+def token_log_probs(model: nn.Module, batch: Batch) -> Tensor:
+    """log pi(a_t | s_t) of the response tokens under `model`, (B, R), in nats; 0 at padding."""
+    return log_probs(response_logits(model, batch), batch)
+
+
+def log_ratios(log_pi: Tensor, log_pi_ref: Tensor) -> Tensor:
+    """log pi(a_t|s_t) - log pi_ref(a_t|s_t), (B, R): beta times it is the token reward of eq. (11)."""
+    return log_pi - log_pi_ref
+
+
+def sft_loss(log_pi: Tensor) -> Tensor:
+    """-sum_t log pi(a_t | s_t) for each response, (B,), in nats."""
+    return -log_pi.sum(dim=1)
+
+
+def dpo_loss(chosen_log_ratios: Tensor, rejected_log_ratios: Tensor, beta: float) -> Tensor:
+    """-log sigma(beta sum_t log pi/pi_ref |chosen - beta sum_t log pi/pi_ref |rejected), (B,).
+
+    Equations (8) and (9). Sums, not means: only sums telescope to the return of the trajectory.
+    """
+    margin = beta * (chosen_log_ratios.sum(dim=1) - rejected_log_ratios.sum(dim=1))
+    return -F.logsigmoid(margin)
+
+
+@torch.no_grad()
+def score(model: nn.Module, batch: Batch) -> Tensor:
+    """`token_log_probs` in eval mode without gradients; the model's mode is put back after."""
+    training = model.training
+    model.eval()
+    try:
+        return token_log_probs(model, batch)
+    finally:
+        model.train(training)

@@ -1,0 +1,166 @@
+"""The course's language models: build, load and save small causal LMs and their tokenizers.
+
+Names: `tiny` (built here, about 1M parameters, untrained), `smollm2-135m` (real, fetched once),
+a local folder, or a hub id. Weights come from safetensors or GGUF only; no remote code runs.
+"""
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as transformers_logging
+
+from dpoq_lab import smollm2
+from dpoq_lab.paths import data_folder
+
+NAMES = ("tiny", "smollm2-135m")
+
+
+class ModelError(RuntimeError):
+    """A model that cannot be loaded; the text is one line that says why."""
+
+
+def load(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The model, in float32 and eval mode (so dropout is off), and its tokenizer.
+
+    Raises ModelError, or smollm2.FetchError where SmolLM2 is neither cached nor to be had.
+    """
+    if name == "tiny":
+        return tiny(seed), tiny_tokenizer()
+    source = str(smollm2.fetch()) if name == "smollm2-135m" else name
+    gguf = _gguf_file(Path(source))
+    _refuse_pickle(Path(source))
+    folder = str(Path(source).parent) if gguf and Path(source).is_file() else source
+    transformers_logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
+            **(_gguf_options(gguf, dequantise=True) if gguf else {"use_safetensors": True}),
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        names = ", ".join(NAMES)
+        raise ModelError(
+            f"{name}: not one of {names}, nor a loadable folder or hub id: {_one_line(error)}"
+        ) from error
+    finally:
+        transformers_logging.enable_progress_bar()
+    return model.eval(), load_tokenizer(name)
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
+    """The tokenizer of a model alone. Raises ModelError or smollm2.FetchError."""
+    if name == "tiny":
+        return tiny_tokenizer()
+    source = str(smollm2.fetch()) if name == "smollm2-135m" else name
+    gguf = _gguf_file(Path(source))
+    folder = str(Path(source).parent) if gguf and Path(source).is_file() else source
+    try:
+        return AutoTokenizer.from_pretrained(folder, **_gguf_options(gguf))
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"{name}: has no tokenizer that can be loaded: {_one_line(error)}") from error
+
+
+def load_frozen(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """`load` without gradients: a reference policy pi_ref."""
+    model, tokenizer = load(name, seed)
+    return model.requires_grad_(False), tokenizer
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write an ordinary Hugging Face checkpoint folder: config, safetensors, tokenizer."""
+    transformers_logging.disable_progress_bar()
+    try:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    finally:
+        transformers_logging.enable_progress_bar()
+
+
+def tiny(seed: int = 0) -> LlamaForCausalLM:
+    """An untrained Llama-style model of about 1M parameters for the tokenizer in `data/`."""
+    tokenizer = tiny_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=352,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation="eager",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config).eval()
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """The course's small byte-level BPE tokenizer, with a chat template of its own."""
+    return AutoTokenizer.from_pretrained(data_folder() / "tiny_tokenizer")
+
+
+def build_tiny_tokenizer(texts: list[str], vocab_size: int = 2048) -> PreTrainedTokenizerFast:
+    """Train the byte-level BPE tokenizer of `tiny` on `texts`; deterministic."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    specials = ["<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=specials, initial_alphabet=sorted(alphabet), show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<|end|>", pad_token="<|pad|>", extra_special_tokens=specials[2:]
+    )
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}"
+        "{% if message['role'] == 'assistant' %}<|end|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    return tokenizer
+
+
+def parameters(model: torch.nn.Module) -> int:
+    """How many numbers the model holds, tied ones once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _gguf_file(source: Path) -> str | None:
+    """The GGUF file of a source that has no safetensors beside it."""
+    if source.suffix == ".gguf" and source.is_file():
+        return source.name
+    if source.is_dir() and not any(source.glob("*.safetensors")):
+        return next((file.name for file in sorted(source.glob("*.gguf"))), None)
+    return None
+
+
+def _gguf_options(gguf: str | None, dequantise: bool = False) -> dict:
+    if gguf is None:
+        return {}
+    return {"gguf_file": gguf} | (smollm2.dequantise() if dequantise else {})
+
+
+def _refuse_pickle(folder: Path) -> None:
+    safe = [*folder.glob("*.safetensors"), *folder.glob("*.gguf")] if folder.is_dir() else [folder]
+    if not safe:
+        raise ModelError(f"{folder}: holds no .safetensors or .gguf weights (pickled weights are not loaded)")

@@ -1,0 +1,198 @@
+"""A whole training run: pairs and a model in, a checkpoint folder with its record out."""
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from dpoq_lab import models
+from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
+from dpoq_lab.evaluation import accuracy_with_interval
+from dpoq_lab.preferences import PairsError, read_pairs, write_pairs
+from dpoq_lab.presets import SMOLLM2, TINY, Preset, bf16_is_fast
+from dpoq_lab.provenance import provenance
+from dpoq_lab.training import PairLogProbs, Settings, pair_log_probs, steps_for, train
+
+
+class RunError(RuntimeError):
+    """A run folder that cannot be used; the text is one line that says why."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None takes the preset's or the model's default."""
+
+    model: str
+    pairs: str
+    out: Path
+    method: str = "dpo"
+    reference: str | None = None
+    beta: float | None = None
+    lr: float | None = None
+    epochs: int = 1
+    batch_size: int | None = None
+    seed: int = 0
+    held_out: float = 0.15
+    resume: bool = False
+
+
+def run(request: Request, preset: Preset) -> dict:
+    """Train as requested and write the checkpoint, metrics.jsonl, held_out.jsonl and run.json.
+
+    Raises RunError if the folder holds another run, and what reading, loading and training raise.
+    """
+    started = time.perf_counter()
+    _check_folder(request)
+    reading = read_pairs(request.pairs)
+    if not reading.pairs:
+        raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
+    policy, tokenizer = models.load(request.model, request.seed)
+    encoding = encode_pairs(tokenizer, reading.pairs, preset.max_length)
+    left_out = len(reading.problems) + len(encoding.refused)
+    train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
+    if not train_pairs:
+        raise PairsError("no pair is left to train on")
+    settings = settings_for(request, preset, models.parameters(policy), len(train_pairs))
+    reference = models.load_frozen(request.reference, request.seed)[0] if request.reference else None
+    record = {
+        "request": {**asdict(request), "out": str(request.out), "resume": False},
+        "settings": asdict(settings),
+        "pairs": {
+            "train": len(train_pairs),
+            "held_out": len(held_out),
+            "left_out": left_out,
+            "truncated": encoding.truncated,
+        },
+        "provenance": provenance(),
+    }
+    accelerator = Accelerator()
+    if accelerator.is_main_process:
+        _claim_folder(request, record, [pair.pair for pair in held_out])
+    accelerator.wait_for_everyone()
+    judge = _Judge(accelerator, held_out, pad_id(tokenizer), settings)
+    before = judge.log_probs(policy)
+    ref = judge.log_probs(reference) if reference else before
+    trained = time.perf_counter()
+    log = train(policy, train_pairs, pad_id(tokenizer), settings, reference, request.out, request.resume)
+    trained = time.perf_counter() - trained
+    after = judge.log_probs(policy)
+    record["held_out"] = {"before": judge.report(before, ref), "after": judge.report(after, ref)}
+    record["seconds"] = {"training": round(trained, 1), "whole": round(time.perf_counter() - started, 1)}
+    record["last_step"] = log[-1]
+    if accelerator.is_main_process:
+        models.save(policy, tokenizer, request.out)
+        write_json(request.out / "run.json", {**record, "finished": True})
+    return record
+
+
+def split(pairs: list[EncodedPair], share: float, seed: int) -> tuple[list[EncodedPair], list[EncodedPair]]:
+    """A seeded split into train and held-out pairs; `share` is the held-out part."""
+    order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed)).tolist()
+    cut = round(len(pairs) * share)
+    return [pairs[i] for i in sorted(order[cut:])], [pairs[i] for i in sorted(order[:cut])]
+
+
+def settings_for(request: Request, preset: Preset, parameters: int, n: int) -> Settings:
+    """Fill in what the request leaves open: a small model takes the learning rates of `tiny`."""
+    rates = TINY if parameters < 20_000_000 else SMOLLM2
+    batch_size = request.batch_size or preset.batch_size
+    return Settings(
+        method=request.method,
+        lr=request.lr or rates[f"{request.method}_lr"],
+        steps=steps_for(n, batch_size, request.epochs),
+        batch_size=batch_size,
+        micro_batch=preset.micro_batch,
+        beta=request.beta or preset.beta,
+        warmup_steps=preset.warmup_steps,
+        seed=request.seed,
+        bf16=(preset.bf16 or parameters >= 20_000_000) and bf16_is_fast(),
+    )
+
+
+def write_json(path: Path, record: dict) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as stream:
+        json.dump(record, stream, indent=1)
+    os.chmod(stream.name, 0o644)
+    os.replace(stream.name, path)
+
+
+def summary_line(record: dict) -> str:
+    """What `dpoq-lab train` prints at the end."""
+    pairs, seconds = record["pairs"], record["seconds"]
+    lines = [
+        f"{pairs['train']} pairs trained on, {pairs['held_out']} held out, {pairs['left_out']} unusable left out, "
+        f"{pairs['truncated']} truncated; {seconds['training']:.0f} s training, {seconds['whole']:.0f} s in all"
+    ]
+    for when in ("before", "after") if pairs["held_out"] else ():
+        held = record["held_out"][when]
+        reward, likelihood = (
+            f"{held[by]['accuracy']:.3f} ({held[by]['interval_95'][0]:.3f} to {held[by]['interval_95'][1]:.3f})"
+            for by in ("by_reward", "by_likelihood")
+        )
+        lines.append(f"held-out accuracy {when:>6}: by reward {reward}, by likelihood {likelihood}")
+    return "\n".join(lines)
+
+
+class _Judge:
+    """Scores held-out pairs in float32, whatever the training precision."""
+
+    def __init__(self, accelerator: Accelerator, pairs: list[EncodedPair], pad_id: int, settings: Settings):
+        self.accelerator, self.pairs, self.pad_id = accelerator, pairs, pad_id
+        self.settings = replace(settings, bf16=False)
+
+    def log_probs(self, model: torch.nn.Module) -> list[PairLogProbs]:
+        return (
+            pair_log_probs(self.accelerator, model, self.pairs, self.pad_id, self.settings)
+            if self.pairs
+            else []
+        )
+
+    def report(self, policy: list[PairLogProbs], reference: list[PairLogProbs]) -> dict | None:
+        """Accuracy by implicit reward and by likelihood, and mean summed rewards."""
+        if not self.pairs:
+            return None
+        beta = self.settings.beta
+        sums = torch.tensor([[chosen.sum(), rejected.sum()] for chosen, rejected in policy])
+        rewards = beta * (
+            sums - torch.tensor([[chosen.sum(), rejected.sum()] for chosen, rejected in reference])
+        )
+        return {
+            "by_reward": accuracy_with_interval((rewards[:, 0] - rewards[:, 1]).tolist()),
+            "by_likelihood": accuracy_with_interval((sums[:, 0] - sums[:, 1]).tolist()),
+            "chosen_reward_sum": round(rewards[:, 0].mean().item(), 4),
+            "rejected_reward_sum": round(rewards[:, 1].mean().item(), 4),
+        }
+
+
+def _check_folder(request: Request) -> None:
+    """Never write over a run; resume only the run that the folder holds."""
+    record = request.out / "run.json"
+    if request.out.exists() and not request.out.is_dir():
+        raise RunError(f"{request.out}: is a file, not a folder")
+    if not record.is_file():
+        if request.resume:
+            raise RunError(f"{request.out}: holds no run to resume")
+        if request.out.is_dir() and any(request.out.iterdir()):
+            raise RunError(f"{request.out}: is not empty and holds no run: choose another folder")
+        return
+    held = json.loads(record.read_text(encoding="utf-8"))
+    if held.get("finished"):
+        raise RunError(f"{request.out}: holds a finished run: choose another folder")
+    if not request.resume:
+        raise RunError(f"{request.out}: holds an unfinished run: add --resume or choose another folder")
+    asked = json.loads(json.dumps({**asdict(request), "out": str(request.out), "resume": False}))
+    different = [key for key, value in held["request"].items() if key != "out" and asked[key] != value]
+    if different:
+        raise RunError(f"{request.out}: its run was started with another {', '.join(different)}")
+
+
+def _claim_folder(request: Request, record: dict, held_out: list) -> None:
+    request.out.mkdir(parents=True, exist_ok=True)
+    write_pairs(held_out, request.out / "held_out.jsonl")
+    write_json(request.out / "run.json", {**record, "finished": False})

