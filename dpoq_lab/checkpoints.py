@@ -5,7 +5,6 @@ a run that is killed at any moment leaves the one before.
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def save_checkpoint(out: Path, step: int, policy: torch.nn.Module, optimizer: to
     }
     save_file(moments, scratch / "optimizer.safetensors")
     older = checkpoints(out)
-    os.replace(scratch, out / f"checkpoint-{step}")
+    scratch.replace(out / f"checkpoint-{step}")
     for path in older:
         shutil.rmtree(path)
 

@@ -13,7 +13,6 @@ from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab.preferences import Pair, Problem, Span
 
-
 EOS, BYTE = "\u27e8EOS\u27e9", "\u27e8byte\u27e9"
 
 

