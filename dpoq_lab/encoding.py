@@ -34,7 +34,7 @@ class Response:
 
     @property
     def tokens(self) -> list[str]:
-        """The text of each token; EOS (and a template's end of turn) is `EOS`, a byte in mid-character is `BYTE`."""
+        """Each token's text; EOS, or a template's end of turn, is `EOS`, a byte in mid-character `BYTE`."""
         shown, reached = [], 0
         for start, end in self.offsets:
             shown.append(EOS if start == end else BYTE if start < reached else self.text[start:end])

@@ -92,9 +92,9 @@ def _locate(responses: list[TokenScores], labels: list[list[bool]]) -> dict:
     for name in DETECTORS:
         rows = [suspicion(scores)[name] for scores in responses]
         p_at_1, n = precision_at_1(rows, labels)
-        table[name] = {
-            "auroc": round(auroc([value for row in rows for value in row], pooled), 4),
+        table[name] = _auroc_with_interval(rows, labels) | {
             "precision_at_1": round(p_at_1, 4),
+            "precision_at_1_interval_95": [round(end, 4) for end in wilson_interval(p_at_1 * n, n)],
             "responses": n,
         }
     return table
@@ -105,9 +105,27 @@ def _tell_side(pairs: list[ScoredPair], changed: list[tuple[list[bool], list[boo
     for name in DETECTORS:
         values, labels = [], []
         for pair, masks in zip(pairs, changed, strict=True):
-            for is_rejected, (scores, mask) in enumerate(zip(pair, masks, strict=True)):
-                picked = [v for v, m in zip(suspicion(scores)[name], mask, strict=True) if m]
-                values += picked
-                labels += [bool(is_rejected)] * len(picked)
-        table[name] = {"auroc": round(auroc(values, labels), 4), "tokens": len(labels)}
+            row = [_picked(suspicion(scores)[name], mask) for scores, mask in zip(pair, masks, strict=True)]
+            values.append(row[0] + row[1])
+            labels.append([False] * len(row[0]) + [True] * len(row[1]))
+        table[name] = _auroc_with_interval(values, labels) | {"tokens": sum(map(len, labels))}
     return table
+
+
+def _picked(values: list[float], mask: list[bool]) -> list[float]:
+    return [value for value, picked in zip(values, mask, strict=True) if picked]
+
+
+def _auroc_with_interval(values: list[list[float]], labels: list[list[bool]], draws: int = 200) -> dict:
+    """AUROC over all tokens, with a seeded 95% bootstrap interval over responses (or pairs)."""
+
+    def pooled(rows: list[int]) -> float:
+        return auroc([v for i in rows for v in values[i]], [label for i in rows for label in labels[i]])
+
+    n, generator = len(values), np.random.default_rng(0)
+    found = [pooled(generator.integers(n, size=n).tolist()) for _ in range(draws)]
+    low, high = np.nanquantile(found, [0.025, 0.975]) if not np.all(np.isnan(found)) else (0.0, 1.0)
+    return {
+        "auroc": round(pooled(list(range(n))), 4),
+        "auroc_interval_95": [round(float(low), 4), round(float(high), 4)],
+    }

@@ -16,6 +16,10 @@ from dpoq_lab.runs import write_json
 from dpoq_lab.token_view import heat_map, legend
 
 SHOWN_PAIRS = 50
+PAGE_STYLE = """<style>
+body{font-family:system-ui,sans-serif;max-width:70em;margin:1em auto;padding:0 1em;background:#fff;color:#111}
+table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ccc}
+</style>"""
 
 
 def inspect(policy: str, reference: str, pairs: str, out: Path, beta: float, max_length: int) -> dict:
@@ -94,12 +98,13 @@ def report(scored: list[ScoredPair], pairs: list[EncodedPair], beta: float, summ
         _pair_section(number, pair, scores, beta, limit)
         for number, (pair, scores) in enumerate(zip(pairs[:SHOWN_PAIRS], scored[:SHOWN_PAIRS], strict=True))
     )
-    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dpoq-lab report</title>
-<style>body{{font-family:system-ui,sans-serif;max-width:70em;margin:1em auto;padding:0 1em;background:#fff;color:#111}}
-table{{border-collapse:collapse}}td,th{{padding:.2em .8em;text-align:left;border-bottom:1px solid #ccc}}</style></head>
-<body><h1>Token rewards of {len(scored)} pairs</h1>{_summary_table(summary)}{_credit_table(summary["credit"])}
-<h2>The first {min(len(scored), SHOWN_PAIRS)} pairs</h2>{legend(limit)}{shown}</body></html>
-"""
+    first = min(len(scored), SHOWN_PAIRS)
+    tables = _summary_table(summary) + _credit_table(summary["credit"])
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dpoq-lab report</title>'
+        f"{PAGE_STYLE}</head><body><h1>Token rewards of {len(scored)} pairs</h1>{tables}"
+        f"<h2>The first {first} pairs</h2>{legend(limit)}{shown}</body></html>\n"
+    )
 
 
 def colour_limit(scores: list[TokenScores], beta: float) -> float:
@@ -145,32 +150,57 @@ TRUTHS = {
 }
 
 
+def credit_rows(credit: dict) -> list[tuple[str, str, str, str]]:
+    """Truth, detector, AUROC and precision at 1, the last two with their 95% intervals, as text."""
+    return [
+        (
+            truth,
+            name,
+            _with_interval(credit[truth][name], "auroc"),
+            _with_interval(credit[truth][name], "precision_at_1"),
+        )
+        for truth in TRUTHS
+        if truth in credit
+        for name in DETECTORS
+    ]
+
+
+def _with_interval(found: dict, score: str) -> str:
+    if score not in found:
+        return ""
+    low, high = found[f"{score}_interval_95"]
+    return f"{found[score]:.2f} ({low:.2f} to {high:.2f})"
+
+
 def _credit_table(credit: dict) -> str:
-    rows = []
-    for truth, meaning in TRUTHS.items():
-        for name in DETECTORS:
-            if truth in credit:
-                found = credit[truth][name]
-                p_at_1 = f"{found['precision_at_1']:.3f}" if "precision_at_1" in found else ""
-                rows.append(
-                    f"<tr><td>{meaning}</td><td>{name}</td><td>{found['auroc']:.3f}</td><td>{p_at_1}</td></tr>"
-                )
+    rows = "".join(
+        f"<tr><td>{TRUTHS[truth]}</td><td>{name}</td><td>{auroc}</td><td>{p_at_1}</td></tr>"
+        for truth, name, auroc, p_at_1 in credit_rows(credit)
+    )
     head = "<tr><th>truth</th><th>detector</th><th>AUROC</th><th>precision at 1</th></tr>"
-    return f"<h2>Credit assignment</h2><table>{head}{''.join(rows)}</table>"
+    return f"<h2>Credit assignment</h2><table>{head}{rows}</table>"
+
+
+def credit_lines(credit: dict) -> str:
+    """`credit_rows` as aligned text."""
+    head = ("truth", "detector", "AUROC (95%)", "precision at 1 (95%)")
+    rows = [head, *credit_rows(credit)]
+    return "\n".join(f"{a:<14}{b:<24}{c:<23}{d}".rstrip() for a, b, c, d in rows)
 
 
 def summary_lines(summary: dict, out: Path) -> str:
     """What `dpoq-lab inspect` prints: accuracy, rewards, credit, where the report is."""
     found = summary["pair_accuracy"]
     low, high = found["interval_95"]
-    lines = [
-        f"pair accuracy {found['accuracy']:.3f} ({low:.3f} to {high:.3f}, {found['pairs']} pairs)",
+    rewards = (
         f"summed reward: chosen {summary['chosen_reward_sum_mean']:+.3f}, "
-        f"rejected {summary['rejected_reward_sum_mean']:+.3f}, margin {summary['margin_mean']:+.3f}",
-    ]
-    for truth in TRUTHS:
-        for name in DETECTORS if truth in summary["credit"] else ():
-            row = summary["credit"][truth][name]
-            p_at_1 = f", precision at 1 {row['precision_at_1']:.3f}" if "precision_at_1" in row else ""
-            lines.append(f"{truth:>13} by {name:<22} AUROC {row['auroc']:.3f}{p_at_1}")
-    return "\n".join([*lines, f"{out / 'report.html'}"])
+        f"rejected {summary['rejected_reward_sum_mean']:+.3f}, margin {summary['margin_mean']:+.3f}"
+    )
+    return "\n".join(
+        [
+            f"pair accuracy {found['accuracy']:.3f} ({low:.3f} to {high:.3f}, {found['pairs']} pairs)",
+            rewards,
+            credit_lines(summary["credit"]),
+            str(out / "report.html"),
+        ]
+    )

@@ -62,7 +62,7 @@ class PairsError(ValueError):
 class FieldError(ValueError):
     """A flaw in one field of one record."""
 
-    def __init__(self, field: str, message: str):
+    def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
 

@@ -124,24 +124,29 @@ def write_json(path: Path, record: dict) -> None:
 def summary_line(record: dict) -> str:
     """What `dpoq-lab train` prints at the end."""
     pairs, seconds = record["pairs"], record["seconds"]
-    lines = [
-        f"{pairs['train']} pairs trained on, {pairs['held_out']} held out, {pairs['left_out']} unusable left out, "
-        f"{pairs['truncated']} truncated; {seconds['training']:.0f} s training, {seconds['whole']:.0f} s in all"
-    ]
+    counts = (
+        "{train} pairs trained on, {held_out} held out, {left_out} unusable left out, {truncated} truncated"
+    )
+    times = f"{seconds['training']:.0f} s training, {seconds['whole']:.0f} s in all"
+    lines = [f"{counts.format(**pairs)}; {times}"]
     for when in ("before", "after") if pairs["held_out"] else ():
         held = record["held_out"][when]
-        reward, likelihood = (
-            f"{held[by]['accuracy']:.3f} ({held[by]['interval_95'][0]:.3f} to {held[by]['interval_95'][1]:.3f})"
-            for by in ("by_reward", "by_likelihood")
-        )
-        lines.append(f"held-out accuracy {when:>6}: by reward {reward}, by likelihood {likelihood}")
+        found = f"by reward {_accuracy(held['by_reward'])}, by likelihood {_accuracy(held['by_likelihood'])}"
+        lines.append(f"held-out accuracy {when:>6}: {found}")
     return "\n".join(lines)
+
+
+def _accuracy(found: dict) -> str:
+    low, high = found["interval_95"]
+    return f"{found['accuracy']:.3f} ({low:.3f} to {high:.3f})"
 
 
 class _Judge:
     """Scores held-out pairs in float32, whatever the training precision."""
 
-    def __init__(self, accelerator: Accelerator, pairs: list[EncodedPair], pad_id: int, settings: Settings):
+    def __init__(
+        self, accelerator: Accelerator, pairs: list[EncodedPair], pad_id: int, settings: Settings
+    ) -> None:
         self.accelerator, self.pairs, self.pad_id = accelerator, pairs, pad_id
         self.settings = replace(settings, bf16=False)
 
