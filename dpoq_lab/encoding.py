@@ -119,7 +119,7 @@ def encode_response(
     ids, split = bos + whole.input_ids, len(prompt_ids)
     if ids[:split] != prompt_ids:
         ends = f"{before[-12:]!r} | {after[:12]!r}"
-        raise BoundaryError(f"{where}: the tokenizer merges prompt and response at {ends}")
+        raise BoundaryError(f"{_at(where)}the tokenizer merges prompt and response at {ends}")
     shift = len(before) + max(after.find(response), 0)
     last = len(response)
     offsets = [
@@ -142,13 +142,17 @@ def _end(
     """Put EOS at the end exactly once, then cut to `max_length`."""
     eos = tokenizer.eos_token_id
     if eos is None:
-        raise BoundaryError(f"{where}: the tokenizer has no EOS token, so no response would end")
+        raise BoundaryError(f"{_at(where)}the tokenizer has no EOS token, so no response would end")
     if not ids or ids[-1] != eos:
         ids, offsets = ids + [eos], offsets + [(len(text), len(text))]
     if eos in ids[:-1]:
-        raise BoundaryError(f"{where}: the response holds the end-of-text token before its end")
+        raise BoundaryError(f"{_at(where)}the response holds the end-of-text token before its end")
     room = max(max_length - len(prompt_ids), 0)
     return Response(prompt_ids, ids[:room], offsets[:room], text, flaws, truncated=room < len(ids))
+
+
+def _at(where: str) -> str:
+    return f"{where}: " if where else ""
 
 
 def render(
@@ -162,12 +166,14 @@ def render(
         empty = tokenizer("").input_ids
         return prompt, response, empty[:1] if empty[:1] == [tokenizer.bos_token_id] else []
     if not tokenizer.chat_template:
-        raise BoundaryError(f"{where}: the prompt is a chat, but this model's tokenizer has no chat template")
+        raise BoundaryError(
+            f"{_at(where)}the prompt is a chat, but this model's tokenizer has no chat template"
+        )
     before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
     reply = [*prompt, {"role": "assistant", "content": response}]
     full = tokenizer.apply_chat_template(reply, tokenize=False)
     if not full.startswith(before):
-        raise BoundaryError(f"{where}: the chat template does not keep the prompt when a response follows")
+        raise BoundaryError(f"{_at(where)}the chat template does not keep the prompt when a response follows")
     return before, full[len(before) :].rstrip(), []
 
 

@@ -1,6 +1,6 @@
 """Run lessons at the `ci` preset and keep only the outputs that nbval compares.
 
-For maintainers, after a change to a lesson: `python tests/refresh_lessons.py [notebooks/05_train_dpo.ipynb ...]`.
+For maintainers, after a change to a lesson: `python tests/refresh_lessons.py [NOTEBOOK ...]`.
 """
 
 import os
@@ -16,7 +16,9 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 def refresh(path: Path) -> None:
     """Execute one lesson in place and strip it but for cells tagged `keep_output`."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
     strip(notebook)
     nbformat.write(notebook, path)
 

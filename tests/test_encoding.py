@@ -1,0 +1,157 @@
+"""Tokens: the boundary holds, EOS is scored exactly once, padding never is."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+
+from dpoq_lab.encoding import EOS, BoundaryError, collate, encode_pairs, encode_response, flaw_mask, pad_id
+from dpoq_lab.models import tiny_tokenizer
+from dpoq_lab.preferences import Pair
+
+CHAT = [{"role": "user", "content": "Hi"}]
+TINY = tiny_tokenizer()
+
+
+def letters(merges, chat_template=None):
+    """A tokenizer of the letters a to z, space, the given merges, and <eos>; no pre-tokenizer."""
+    names = ["<eos>", *" abcdefghijklmnopqrstuvwxyz", *(a + b for a, b in merges)]
+    backend = Tokenizer(models.BPE({name: i for i, name in enumerate(names)}, merges))
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>")
+    made.chat_template = chat_template
+    return made
+
+
+def test_a_response_is_its_tokens_and_one_eos():
+    response = encode_response(letters([]), "ab", "cd", 99)
+    assert len(response.prompt_ids) == 2
+    assert response.tokens == ["c", "d", EOS]
+    assert response.offsets == [(0, 1), (1, 2), (2, 2)]
+
+
+def test_a_merge_across_the_boundary_raises_and_names_it():
+    """With the merge b+c, "ab" + "cd" is a|bc|d: no token boundary where the prompt ends."""
+    tokenizer = letters([("b", "c")])
+    with pytest.raises(BoundaryError, match=r"file:3: the tokenizer merges .*'ab' \| 'cd'"):
+        encode_response(tokenizer, "ab", "cd", 99, where="file:3")
+    assert encode_response(tokenizer, "ab", "dc", 99).tokens == ["d", "c", EOS]
+
+
+def test_a_chat_without_a_chat_template_raises():
+    with pytest.raises(BoundaryError, match="no chat template"):
+        encode_response(letters([]), CHAT, "yes", 99)
+
+
+def test_a_template_that_rewrites_the_prompt_raises():
+    template = "{% if add_generation_prompt %}a{% else %}b{% endif %}{{ messages[-1]['content'] }}"
+    with pytest.raises(BoundaryError, match="does not keep the prompt"):
+        encode_response(letters([], template), CHAT, "yes", 99)
+
+
+def test_eos_inside_a_response_raises():
+    with pytest.raises(BoundaryError, match="before its end"):
+        encode_response(TINY, CHAT, "yes<|end|>no", 99)
+
+
+def test_eos_in_the_template_is_not_doubled():
+    response = encode_response(TINY, CHAT, "Yes, please.", 99)
+    assert response.ids.count(TINY.eos_token_id) == 1
+    assert response.ids[-1] == TINY.eos_token_id
+    assert TINY.decode(response.prompt_ids) == "<|user|>Hi<|assistant|>"
+
+
+@given(st.text(min_size=1, max_size=40).filter(lambda s: s.strip() and "<|" not in s and "\ud800" not in s))
+def test_the_tokens_of_any_text_spell_it_and_end_in_one_eos(text):
+    response = encode_response(TINY, CHAT, text, 10_000)
+    assert TINY.decode(response.prompt_ids + response.ids) == f"<|user|>Hi<|assistant|>{text}<|end|>"
+    assert response.ids.count(TINY.eos_token_id) == 1
+    starts = [start for start, _ in response.offsets]
+    assert starts == sorted(starts)
+    assert all(0 <= start <= end <= len(text) for start, end in response.offsets)
+
+
+@given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
+def test_a_boundary_holds_or_raises_but_never_moves(prompt, response):
+    if "<|" in prompt + response or "\ud800" in prompt + response:
+        return
+    try:
+        found = encode_response(TINY, prompt, response, 10_000)
+    except BoundaryError:
+        return
+    assert TINY.decode(found.prompt_ids) == prompt
+    assert TINY.decode(found.ids[:-1]) == response
+
+
+def test_offsets_count_from_the_response_behind_a_template():
+    response = encode_response(TINY, CHAT, "Yes, please.", 99)
+    assert "".join(response.tokens[:-1]) == "Yes, please."
+
+
+def test_truncation_drops_eos_and_says_so():
+    response = encode_response(letters([]), "ab", "cdef", 4)
+    assert (response.tokens, response.truncated) == (["c", "d"], True)
+
+
+def test_pairs_that_truncation_spoils_are_counted_and_refused():
+    tokenizer = letters([])
+    pairs = [
+        Pair("ab", "cdx", "cdy", where="f:1"),  # identical in 4 tokens
+        Pair("abcd", "x", "y", where="f:2"),  # no response left
+        Pair("ab", "cxx", "cy", where="f:3"),  # usable, one response truncated
+        Pair("a", "x", "y", where="f:4"),
+    ]
+    encoding = encode_pairs(tokenizer, pairs, max_length=4)
+    assert [str(problem) for problem in encoding.refused] == [
+        "f:1: the responses are identical within 4 tokens",
+        "f:2: no response token is left within 4 tokens",
+    ]
+    assert [both.pair.where for both in encoding.pairs] == ["f:3", "f:4"]
+    assert encoding.truncated == 1
+
+
+def test_collate_pads_prompts_left_and_responses_right():
+    """Docstring example: [P | R] with P = 3 and R = 3."""
+    tokenizer = letters([])
+    rows = [encode_response(tokenizer, "ab", "cd", 99), encode_response(tokenizer, "abc", "d", 99)]
+    batch = collate(rows, pad_id=0)
+    a, b, c, d = (tokenizer.convert_tokens_to_ids(x) for x in "abcd")
+    assert batch.input_ids.tolist() == [[0, a, b, c, d, 0], [a, b, c, d, 0, 0]]
+    assert batch.attention_mask.tolist() == [[0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0]]
+    assert batch.position_ids.tolist() == [[0, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 4]]
+    assert batch.response_mask.tolist() == [[True, True, True], [True, True, False]]
+
+
+def test_pad_equal_to_eos_does_not_mask_the_real_eos():
+    tokenizer = letters([])
+    assert pad_id(tokenizer) == tokenizer.eos_token_id
+    rows = [encode_response(tokenizer, "a", "b", 99), encode_response(tokenizer, "a", "bcd", 99)]
+    batch = collate(rows, pad_id(tokenizer))
+    is_eos = batch.response_ids == tokenizer.eos_token_id
+    assert (is_eos & batch.response_mask).sum(dim=1).tolist() == [1, 1]
+
+
+def test_flaw_mask_marks_tokens_that_overlap_a_span():
+    response = encode_response(letters([("c", "d")]), "ab", "xcdy", 99, flaws=((2, 3),))
+    assert response.tokens == ["x", "cd", "y", EOS]
+    assert flaw_mask(response) == [False, True, False, False]
+
+
+def test_bos_stands_before_both_when_the_tokenizer_adds_it():
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = letters([])
+    tokenizer.add_special_tokens({"bos_token": "<bos>"})
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", tokenizer.bos_token_id)]
+    )
+    response = encode_response(tokenizer, "ab", "c", 99)
+    assert response.prompt_ids[0] == tokenizer.bos_token_id
+    assert len(response.prompt_ids) == 3
+    assert torch.tensor(response.ids).shape == (2,)
+
+
+def test_byte_level_pieces_of_one_character_are_shown_as_bytes():
+    response = encode_response(TINY, CHAT, "\U0001f600", 99)
+    assert response.tokens[1:-1] == ["\u27e8byte\u27e9"] * (len(response.ids) - 2)

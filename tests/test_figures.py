@@ -1,0 +1,45 @@
+"""Figures: what is drawn is what was measured."""
+
+import pytest
+
+from dpoq_lab.figures import dpo_loss_figure, draw_dpo_loss, reading_of_curves, training_curves
+
+LOG = [
+    {
+        "step": step,
+        "chosen_reward_sum": 0.1 * step,
+        "rejected_reward_sum": -0.2 * step,
+        "margin_sum": 0.3 * step,
+    }
+    for step in range(3)
+]
+
+
+def test_training_curves_hold_the_metrics():
+    chosen, rejected, margin = training_curves(LOG).data
+    assert list(chosen.y) == [0.0, 0.1, 0.2]
+    assert list(rejected.y) == [0.0, -0.2, -0.4]
+    assert list(margin.x) == [0, 1, 2]
+    assert len({trace.line.dash for trace in (chosen, rejected, margin)}) == 3  # told apart without colour
+
+
+def test_training_curves_can_start_empty():
+    assert all(len(trace.x) == 0 for trace in training_curves([]).data)
+
+
+def test_the_reading_says_the_last_numbers():
+    assert reading_of_curves(LOG) == "Step 2: chosen reward +0.20, rejected -0.40, margin +0.60 nats."
+
+
+def test_dpo_loss_is_ln_2_at_0_for_every_beta():
+    figure = dpo_loss_figure()
+    for beta in (0.1, 1.0):
+        draw_dpo_loss(figure, beta, 0.0)
+        assert figure.data[2].y[0] == pytest.approx(0.6931472)
+        assert figure.data[1].y[100] == pytest.approx(beta / 2)
+
+
+def test_no_figure_is_lower_than_its_margins():
+    for figure in (training_curves(LOG), dpo_loss_figure()):
+        margin = figure.layout.margin
+        assert figure.layout.height > margin.t + margin.b + 100

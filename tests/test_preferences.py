@@ -1,0 +1,221 @@
+"""Reading pairs: four forms, three file kinds, and a clear line for every flaw."""
+
+import json
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpoq_lab.preferences import (
+    FieldError,
+    Pair,
+    PairsError,
+    parse_pair,
+    read_pairs,
+    shared_prefix_end,
+    usable_pairs,
+    write_pairs,
+)
+
+STANDARD = {"prompt": "Q?", "chosen": " Yes.", "rejected": " No."}
+
+
+def write(path, *lines):
+    path.write_bytes(
+        b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
+    )
+    return path
+
+
+def only_problem(path):
+    reading = read_pairs(path)
+    assert len(reading.problems) == 1, reading.problems
+    return str(reading.problems[0])
+
+
+# The four forms
+
+
+def test_standard_keeps_the_strings_word_for_word():
+    pair = parse_pair(STANDARD)
+    assert (pair.prompt, pair.chosen, pair.rejected, pair.form) == ("Q?", " Yes.", " No.", "standard")
+
+
+def test_instruction_becomes_a_user_message_with_its_input():
+    record = {"instruction": "Add.", "input": "1 2", "chosen": "3", "rejected": "4"}
+    assert parse_pair(record).prompt == [{"role": "user", "content": "Add.\n\n1 2"}]
+    assert parse_pair({**record, "input": ""}).prompt == [{"role": "user", "content": "Add."}]
+
+
+def test_conversation_with_a_prompt_field():
+    user, good, bad = message("user", "Hi"), message("assistant", "Hello"), message("assistant", "What")
+    pair = parse_pair({"prompt": [user], "chosen": [good], "rejected": [bad]})
+    assert (pair.prompt, pair.chosen, pair.rejected) == ([user], "Hello", "What")
+
+
+def test_conversation_that_repeats_the_prompt_in_both_responses():
+    user, good, bad = message("user", "Hi"), message("assistant", "Hello"), message("assistant", "What")
+    with_string = parse_pair({"prompt": "Hi", "chosen": [user, good], "rejected": [user, bad]})
+    without = parse_pair({"chosen": [user, good], "rejected": [user, bad]})
+    assert with_string.prompt == without.prompt == [user]
+    assert with_string.chosen == without.chosen == "Hello"
+
+
+def test_implicit_prompt_ends_at_the_last_assistant_turn():
+    start = "\n\nHuman: Hi\n\nAssistant:"
+    pair = parse_pair({"chosen": start + " I think so.", "rejected": start + " I doubt it."})
+    assert (pair.prompt, pair.chosen, pair.rejected) == (start, " I think so.", " I doubt it.")
+
+
+def test_implicit_prompt_without_turns_ends_before_a_white_space():
+    assert shared_prefix_end("the cat sat", "the cab sat") == len("the")
+
+
+@given(st.text(), st.text(), st.text())
+def test_implicit_prompt_is_always_a_shared_prefix(prompt, chosen, rejected):
+    cut = shared_prefix_end(prompt + chosen, prompt + rejected)
+    assert (prompt + chosen)[:cut] == (prompt + rejected)[:cut]
+
+
+def message(role, content):
+    return {"role": role, "content": content}
+
+
+# Flaws of a record: (record, field, part of the message)
+
+USER, ASSISTANT = message("user", "Hi"), message("assistant", "Hello")
+FLAWED = [
+    ([1, 2], "", "is a list, not a JSON object"),
+    ({"prompt": "Q", "chosen": "a"}, "rejected", "is missing"),
+    ({**STANDARD, "prompt": "  "}, "prompt", "is empty"),
+    ({**STANDARD, "chosen": ""}, "chosen", "is empty"),
+    ({**STANDARD, "chosen": 3}, "chosen", "is a number, not a string"),
+    ({**STANDARD, "rejected": None}, "rejected", "is null, not a string"),
+    ({**STANDARD, "rejected": " Yes."}, "rejected", "is equal to chosen"),
+    ({**STANDARD, "chosen": "\ud800"}, "chosen", "surrogate"),
+    ({"instruction": "Add.", "input": 3, "chosen": "3", "rejected": "4"}, "input", "is a number"),
+    ({"chosen": "abc", "rejected": "xyz"}, "rejected", "shares no prefix"),
+    ({"chosen": "same text", "rejected": "same text"}, "rejected", "is equal to chosen"),
+    (
+        {"prompt": [USER, USER], "chosen": [ASSISTANT], "rejected": [message("assistant", "x")]},
+        "chosen",
+        "alternate",
+    ),
+    ({"prompt": [USER], "chosen": [USER], "rejected": [ASSISTANT]}, "chosen", "assistant message"),
+    (
+        {"prompt": [USER], "chosen": [{"role": "robot", "content": "x"}], "rejected": [ASSISTANT]},
+        "chosen[0].role",
+        "robot",
+    ),
+    (
+        {"prompt": [USER], "chosen": [{"role": "user"}], "rejected": [ASSISTANT]},
+        "chosen[0].content",
+        "is missing",
+    ),
+    ({"prompt": [USER], "chosen": "text", "rejected": [ASSISTANT]}, "chosen", "is not a list of messages"),
+    ({"chosen": [ASSISTANT], "rejected": [message("assistant", "x")]}, "chosen", "shares no message"),
+    ({**STANDARD, "rejected_flaws": [[0, 99]]}, "rejected_flaws", "[0, 99) is outside"),
+    ({**STANDARD, "rejected_flaws": [[2, 2]]}, "rejected_flaws", "outside"),
+    ({**STANDARD, "rejected_flaws": [[-1, 2]]}, "rejected_flaws", "outside"),
+    ({**STANDARD, "rejected_flaws": [[0, 1.5]]}, "rejected_flaws", "not [start, end)"),
+    ({**STANDARD, "rejected_flaws": "0-2"}, "rejected_flaws", "is a string"),
+]
+
+
+@pytest.mark.parametrize(("record", "field", "message"), FLAWED)
+def test_a_flawed_record_names_its_field(record, field, message):
+    with pytest.raises(FieldError) as caught:
+        parse_pair(record)
+    assert caught.value.field == field
+    assert message in str(caught.value)
+
+
+def test_flaw_spans_of_the_implicit_form_count_from_the_start_of_the_text():
+    text = "Say hello: hi there"
+    pair = parse_pair({"chosen": text, "rejected": "Say hello: go away", "rejected_flaws": [[11, 18]]})
+    start, end = pair.rejected_flaws[0]
+    assert pair.rejected[start:end] == "go away"
+
+
+# Files
+
+
+def test_json_lines_name_file_line_and_field(tmp_path):
+    path = write(tmp_path / "p.jsonl", STANDARD, b"", {**STANDARD, "chosen": ""})
+    assert only_problem(path) == f"{path}:3: chosen: is empty"
+    assert read_pairs(path).pairs[0].where == f"{path}:1"
+
+
+def test_a_line_that_is_not_json_does_not_lose_the_others(tmp_path):
+    path = write(tmp_path / "p.jsonl", b"{oops", STANDARD)
+    assert f"{path}:1: is not JSON" in only_problem(path)
+    assert len(read_pairs(path).pairs) == 1
+
+
+def test_invalid_utf8_names_line_and_byte(tmp_path):
+    path = write(tmp_path / "p.jsonl", STANDARD, b'{"prompt": "\xff"}')
+    assert only_problem(path) == f"{path}:2: is not UTF-8 at byte 13 of the line"
+
+
+def test_invalid_utf8_in_an_array_names_its_line(tmp_path):
+    path = tmp_path / "p.json"
+    path.write_bytes(b'[\n{"prompt": "Q",\n"chosen": "\xff"}]')
+    assert only_problem(path).startswith(f"{path}:3: is not UTF-8 at byte 12")
+
+
+def test_a_json_array_names_the_line_where_a_record_begins(tmp_path):
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps([STANDARD, {**STANDARD, "chosen": ""}], indent=1))
+    assert only_problem(path) == f"{path}:7: chosen: is empty"
+
+
+def test_a_broken_json_array_keeps_the_records_before_the_break(tmp_path):
+    path = tmp_path / "p.json"
+    path.write_text(f"[{json.dumps(STANDARD)},\n{{oops}}]")
+    assert f"{path}:2: is not JSON" in only_problem(path)
+    assert len(read_pairs(path).pairs) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"[]"])
+def test_an_empty_file_is_a_problem(tmp_path, content):
+    path = tmp_path / "p.json"
+    path.write_bytes(content)
+    assert only_problem(path) == f"{path}: holds no pairs"
+    with pytest.raises(PairsError, match="holds no pairs"):
+        usable_pairs(path)
+
+
+def test_parquet_rows_are_numbered_from_one(tmp_path):
+    path = tmp_path / "p.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([STANDARD, {**STANDARD, "chosen": " No."}]), path)
+    assert only_problem(path) == f"{path}:2: rejected: is equal to chosen"
+
+
+def test_sources_that_cannot_be_opened(tmp_path):
+    with pytest.raises(PairsError, match="no such file"):
+        read_pairs(tmp_path / "none.jsonl")
+    with pytest.raises(PairsError, match="not a .jsonl"):
+        read_pairs(write(tmp_path / "p.txt", STANDARD))
+    with pytest.raises(PairsError, match="not a readable parquet"):
+        read_pairs(write(tmp_path / "p.parquet", STANDARD))
+    with pytest.raises(PairsError, match="not a dataset that can be loaded"):
+        read_pairs("nobody/nothing")
+
+
+TEXT = st.text(min_size=1).filter(lambda text: text.strip() and text.isprintable())
+
+
+@given(TEXT, TEXT, TEXT)
+def test_written_pairs_are_read_back(tmp_path_factory, prompt, chosen, rejected):
+    if chosen == rejected:
+        return
+    path = tmp_path_factory.mktemp("pairs") / "p.jsonl"
+    pairs = [
+        Pair(prompt, chosen, rejected, rejected_flaws=((0, 1),)),
+        Pair([message("user", prompt)], chosen, rejected),
+    ]
+    write_pairs(pairs, path)
+    back = usable_pairs(path)
+    assert [p.to_record() for p in back] == [p.to_record() for p in pairs]

@@ -1,0 +1,85 @@
+"""Token rewards and the scores of credit assignment."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpoq_lab.models import tiny as build_tiny
+from dpoq_lab.rewards import (
+    auroc,
+    changed_tokens,
+    precision_at_1,
+    score_responses,
+    soft_value,
+    token_rewards,
+)
+
+
+def test_token_rewards_by_hand():
+    """beta = 0.1, pi doubles one token's probability and halves another's: r = +-0.1 ln 2."""
+    r = token_rewards(np.log([0.5, 0.1]), np.log([0.25, 0.2]), beta=0.1)
+    assert r.tolist() == pytest.approx([0.1 * math.log(2), -0.1 * math.log(2)])
+
+
+def test_soft_value_by_hand():
+    """Q = (0, 0) at beta 2: V = 2 log 2. Adding a constant to Q adds it to V."""
+    Q = torch.zeros(2)
+    assert soft_value(Q, beta=2.0).item() == pytest.approx(2 * math.log(2))
+    assert soft_value(Q + 3, beta=2.0).item() == pytest.approx(3 + 2 * math.log(2))
+
+
+def test_scores_agree_with_the_batch_of_one_and_keep_the_order(tiny, tokenizer, train_pairs):
+    reference = build_tiny(seed=1)
+    responses = [response for pair in train_pairs[:5] for response in (pair.chosen, pair.rejected)]
+    together = score_responses(tiny, reference, tokenizer, responses, batch_size=4)
+    for response, scores in zip(responses, together, strict=True):
+        alone = score_responses(tiny, reference, tokenizer, [response])[0]
+        assert scores.response is response
+        assert scores.logp_policy == pytest.approx(alone.logp_policy, abs=1e-4)
+        assert len(scores.rewards(0.1)) == len(response.ids)
+
+
+def test_a_policy_has_no_reward_and_no_divergence_from_itself(tiny, tokenizer, train_pairs):
+    scores = score_responses(tiny, tiny, tokenizer, [train_pairs[0].chosen])[0]
+    assert set(scores.rewards(0.1)) == {0.0}
+    assert max(map(abs, scores.kl_ref_pi + scores.kl_pi_ref)) < 1e-9
+
+
+def test_divergences_are_positive_and_alternatives_sorted(tiny, tokenizer, train_pairs):
+    scores = score_responses(tiny, build_tiny(seed=1), tokenizer, [train_pairs[0].chosen], top=3)[0]
+    assert min(scores.kl_ref_pi + scores.kl_pi_ref) > 0
+    for top in scores.top_policy + scores.top_reference:
+        values = [value for _, value in top]
+        assert len(top) == 3
+        assert values == sorted(values, reverse=True)
+
+
+def test_changed_tokens_by_hand():
+    assert changed_tokens([1, 2, 3, 4], [1, 9, 3, 4]) == [False, True, False, False]
+    assert changed_tokens([1, 2], [1, 2]) == [False, False]
+    assert changed_tokens([5], [6, 7]) == [True]
+
+
+@given(st.lists(st.integers(0, 5)), st.lists(st.integers(0, 5)))
+def test_unchanged_tokens_are_the_same_on_both_sides(ids, other):
+    kept = [i for i, changed in zip(ids, changed_tokens(ids, other), strict=True) if not changed]
+    remaining = iter(other)
+    assert all(token in remaining for token in kept)  # a common subsequence
+
+
+def test_auroc_by_hand():
+    """Positives 3, 1 against negatives 2, 0: three of the four comparisons are won."""
+    assert auroc([3, 1, 2, 0], [True, True, False, False]) == 0.75
+    assert auroc([1, 1], [True, False]) == 0.5
+    assert math.isnan(auroc([1, 2], [True, True]))
+
+
+def test_precision_at_1_by_hand():
+    scores = [[0.1, 0.9], [0.9, 0.1], [0.5, 0.5], [1.0, 2.0]]
+    labels = [[False, True], [False, True], [True, False], [False, False]]
+    assert precision_at_1(scores, labels) == (pytest.approx(2 / 3), 3)
+    assert math.isnan(precision_at_1([[1.0]], [[False]])[0])

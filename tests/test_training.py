@@ -1,0 +1,164 @@
+"""The loop: exact at step 0, the same however it is cut, and nothing lost when it stops."""
+
+import json
+import math
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dpoq_lab.models import tiny as build_tiny
+from dpoq_lab.training import Settings, TrainingError, step_indices, steps_for, train
+
+DPO = Settings("dpo", lr=1e-3, steps=3, batch_size=4, micro_batch=4, beta=0.1, warmup_steps=2)
+SFT = replace(DPO, method="sft")
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def without_speed(log):
+    return [{key: value for key, value in record.items() if key != "tokens_per_second"} for record in log]
+
+
+def assert_same_log(log, other, rel=1e-3):
+    for record, expected in zip(without_speed(log), without_speed(other), strict=True):
+        assert record == pytest.approx(expected, rel=rel, abs=1e-5)
+
+
+def test_step_0_is_ln_2_and_every_reward_is_0(tiny, train_pairs):
+    first = train(tiny, train_pairs, 1, DPO)[0]
+    assert first["loss_mean"] == pytest.approx(math.log(2), abs=1e-6)
+    rewards = ("chosen_reward_sum", "rejected_reward_sum", "margin_sum", "kl_ref_pi_token_mean")
+    assert [first[name] for name in rewards] == pytest.approx([0, 0, 0, 0], abs=1e-5)
+
+
+def test_step_0_is_exact_in_bfloat16_too(tiny, train_pairs):
+    """The reference is scored in the batches that training sees, so rounding cancels."""
+    settings = replace(DPO, bf16=True, steps=6, micro_batch=2, lr=1e-12)
+    log = train(tiny, train_pairs, 1, settings)
+    assert all(record["loss_mean"] == pytest.approx(math.log(2), abs=1e-4) for record in log)
+
+
+def test_dpo_lowers_the_loss_and_parts_the_rewards(tiny, train_pairs):
+    log = train(tiny, train_pairs[:4], 1, replace(DPO, steps=8))
+    assert log[-1]["loss_mean"] < 0.6
+    assert log[-1]["margin_sum"] > 0.1
+    assert log[-1]["accuracy_mean"] == 1.0
+    margin = log[-1]["chosen_reward_sum"] - log[-1]["rejected_reward_sum"]
+    assert log[-1]["margin_sum"] == pytest.approx(margin)
+
+
+def test_sft_lowers_the_loss_a_token(tiny, train_pairs):
+    log = train(tiny, train_pairs[:4], 1, replace(SFT, steps=8))
+    assert log[0]["loss_mean"] == pytest.approx(math.log(2048), abs=0.3)  # an untrained model is near uniform
+    assert log[-1]["loss_mean"] < log[0]["loss_mean"] - 1
+
+
+@pytest.mark.parametrize("settings", [DPO, SFT], ids=["dpo", "sft"])
+def test_micro_batches_do_not_change_the_run(train_pairs, settings):
+    one, other = build_tiny(), build_tiny()
+    log = train(one, train_pairs, 1, settings)
+    assert_same_log(train(other, train_pairs, 1, replace(settings, micro_batch=1)), log)
+    assert torch.allclose(weights(one), weights(other), atol=1e-4)
+
+
+def test_the_reference_is_not_changed_and_gives_the_margin(tiny, train_pairs):
+    reference = build_tiny(seed=1).requires_grad_(False)
+    before = weights(reference).clone()
+    log = train(tiny, train_pairs, 1, DPO, reference=reference)
+    assert torch.equal(weights(reference), before)
+    assert log[0]["loss_mean"] != pytest.approx(math.log(2), abs=1e-3)
+
+
+def test_dropout_stays_off(train_pairs):
+    """A policy that was left in train mode with dropout still starts at ln 2."""
+    policy = build_tiny()
+    policy.config.attention_dropout = 0.5
+    for layer in policy.model.layers:
+        layer.self_attn.attention_dropout = 0.5
+    policy.train()
+    assert train(policy, train_pairs, 1, DPO)[0]["loss_mean"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(train_pairs):
+    logs = [train(build_tiny(), train_pairs, 1, replace(DPO, seed=seed)) for seed in (0, 0, 1)]
+    assert without_speed(logs[0]) == without_speed(logs[1])
+    assert without_speed(logs[0]) != without_speed(logs[2])
+
+
+def test_gradients_are_clipped_and_the_rate_warms_up(train_pairs):
+    """With a rate of 1/2 of lr at step 0 (2 warm-up steps) an Adam step moves a weight by at most lr / 2."""
+    policy = build_tiny()
+    before = weights(policy).clone()
+    record = train(policy, train_pairs, 1, replace(DPO, steps=1, warmup_steps=2, clip=1e-3))[0]
+    assert record["grad_norm"] > 1e-3  # as measured before clipping
+    assert (weights(policy) - before).abs().max() <= DPO.lr / 2 * 1.001
+
+
+def test_order_is_seeded_passes_over_all_pairs():
+    settings = replace(DPO, steps=5, batch_size=4)
+    steps = list(step_indices(10, settings))
+    assert len(steps) == 5
+    assert len({i for step in steps[:2] for i in step}) == 8
+    assert steps == list(step_indices(10, settings))
+    assert steps_for(10, 4, epochs=3) == 6
+    assert steps_for(3, 4, epochs=2) == 2
+
+
+class Stop(Exception):
+    """Stands for a run that is killed."""
+
+
+def stop_at(step):
+    def callback(record):
+        if record["step"] == step:
+            raise Stop
+
+    return callback
+
+
+def test_a_killed_run_resumes_to_the_same_end(tmp_path, train_pairs):
+    settings = replace(DPO, steps=6, checkpoint_every=2)
+    whole = build_tiny()
+    log = train(whole, train_pairs, 1, settings, out=tmp_path / "whole")
+    with pytest.raises(Stop):
+        train(build_tiny(), train_pairs, 1, settings, out=tmp_path / "cut", on_log=stop_at(4))
+    resumed = build_tiny()
+    again = train(resumed, train_pairs, 1, settings, out=tmp_path / "cut", resume=True)
+    assert_same_log(again, log, rel=1e-5)
+    assert torch.equal(weights(resumed), weights(whole))
+    lines = (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(6))
+    assert not list((tmp_path / "cut").glob("*checkpoint*"))
+
+
+def test_a_checkpoint_is_whole_or_not_there(tmp_path, train_pairs, monkeypatch):
+    """Killed while the second checkpoint is written: the first is still the one that counts."""
+    from dpoq_lab import checkpoints
+
+    settings = replace(DPO, steps=6, checkpoint_every=2)
+    save_file, calls = checkpoints.save_file, []
+
+    def broken(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise Stop
+        save_file(*arguments)
+
+    monkeypatch.setattr(checkpoints, "save_file", broken)
+    with pytest.raises(Stop):
+        train(build_tiny(), train_pairs, 1, settings, out=tmp_path)
+    assert [path.name for path in checkpoints.checkpoints(tmp_path)] == ["checkpoint-2"]
+    monkeypatch.undo()
+    assert len(train(build_tiny(), train_pairs, 1, settings, out=tmp_path, resume=True)) == 6
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_pair(tiny, train_pairs):
+    policy = deepcopy(tiny)
+    with torch.no_grad():
+        policy.model.norm.weight.fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"step 0: the loss of pair .*train.jsonl:\d+ is not finite"):
+        train(policy, train_pairs, 1, DPO)
