@@ -1,6 +1,7 @@
 """What a DPO run is judged by: pair accuracy, rewards, KL estimates, credit assignment."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -119,13 +120,18 @@ def _picked(values: list[float], mask: list[bool]) -> list[float]:
 def _auroc_with_interval(values: list[list[float]], labels: list[list[bool]], draws: int = 200) -> dict:
     """AUROC over all tokens, with a seeded 95% bootstrap interval over responses (or pairs)."""
 
-    def pooled(rows: list[int]) -> float:
-        return auroc([v for i in rows for v in values[i]], [label for i in rows for label in labels[i]])
+    arrays = [
+        (np.asarray(v, dtype=float), np.asarray(row, dtype=bool))
+        for v, row in zip(values, labels, strict=True)
+    ]
+
+    def pooled(rows: Iterable[int]) -> float:
+        return auroc(*(np.concatenate(column) for column in zip(*(arrays[i] for i in rows), strict=True)))
 
     n, generator = len(values), np.random.default_rng(0)
-    found = [pooled(generator.integers(n, size=n).tolist()) for _ in range(draws)]
+    found = [pooled(generator.integers(n, size=n)) for _ in range(draws)]
     low, high = np.nanquantile(found, [0.025, 0.975]) if not np.all(np.isnan(found)) else (0.0, 1.0)
     return {
-        "auroc": round(pooled(list(range(n))), 4),
+        "auroc": round(pooled(range(n)), 4),
         "auroc_interval_95": [round(float(low), 4), round(float(high), 4)],
     }

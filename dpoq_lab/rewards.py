@@ -5,11 +5,13 @@ is the optimal advantage Q*(s_t, a_t) - V*(s_t) of pi = pi* in the convention of
 how much the token changed the soft value-to-go, not which reward was paid at it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -117,11 +119,14 @@ def changed_tokens(ids: list[int], other: list[int]) -> list[bool]:
     return changed
 
 
-def auroc(scores: list[float], labels: list[bool]) -> float:
+def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
     """The chance that a random positive outranks a random negative; NaN without both kinds."""
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(labels, scores)) if 0 < sum(labels) < len(labels) else float("nan")
+    positive = np.asarray(labels, dtype=bool)
+    n, m = positive.sum(), (~positive).sum()
+    if n == 0 or m == 0:
+        return float("nan")
+    wins = rankdata(scores)[positive].sum() - n * (n + 1) / 2
+    return float(wins / (n * m))
 
 
 def precision_at_1(scores: list[list[float]], labels: list[list[bool]]) -> tuple[float, int]:

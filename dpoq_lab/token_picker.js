@@ -23,7 +23,6 @@ function render({ model, el }) {
         option.className = "dpoq-token" + (cell.flaw ? " flaw" : "");
         option.setAttribute("role", "option");
         option.style.background = cell.background;
-        option.style.color = cell.colour;
         for (const [name, text] of [["t", cell.text], ["v", cell.value]]) {
           const part = document.createElement("span");
           part.className = name;

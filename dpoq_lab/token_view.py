@@ -8,7 +8,7 @@ so colour is never the only carrier.
 from dataclasses import dataclass
 from html import escape
 
-BLUE, ORANGE, WHITE = (33, 102, 172), (179, 88, 6), (255, 255, 255)
+BLUE, ORANGE, WHITE = (67, 147, 195), (224, 130, 20), (255, 255, 255)  # dark text is legible on all
 
 STYLE = """<style>
 .dpoq-map{background:#fff;color:#111;font-family:system-ui,sans-serif;line-height:1.2;padding:.3em 0}
@@ -20,18 +20,17 @@ overflow-wrap:anywhere;min-height:1.2em}
 .dpoq-token .v{display:block;font-size:.72em}
 .dpoq-token.flaw .t{text-decoration:underline wavy}
 .dpoq-scale{display:inline-block;width:14em;height:.8em;vertical-align:middle;
-background:linear-gradient(to right,rgb(179,88,6),#fff,rgb(33,102,172))}
+background:linear-gradient(to right,rgb(224,130,20),#fff,rgb(67,147,195))}
 </style>"""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """How one token is shown: visible text, number, background and text colour, flaw mark."""
+    """How one token is shown: visible text, number, background, flaw mark."""
 
     text: str
     value: str
     background: str
-    colour: str
     flaw: bool = False
 
 
@@ -41,7 +40,7 @@ def cells(
     """One cell a token; `values` beyond +-`limit` take the end colours. limit > 0."""
     flaws = flaws or [False] * len(tokens)
     return [
-        Cell(visible(token), signed(value), background(value, limit), text_colour(value, limit), flaw)
+        Cell(visible(token), signed(value), background(value, limit), flaw)
         for token, value, flaw in zip(tokens, values, flaws, strict=True)
     ]
 
@@ -72,7 +71,7 @@ def _span(cell: Cell) -> str:
     flaw = " flaw" if cell.flaw else ""
     hint = ' title="a marked flaw"' if cell.flaw else ""
     return (
-        f'<span class="dpoq-token{flaw}"{hint} style="background:{cell.background};color:{cell.colour}">'
+        f'<span class="dpoq-token{flaw}"{hint} style="background:{cell.background}">'
         f'<span class="t">{escape(cell.text)}</span><span class="v">{cell.value}</span></span>'
     )
 
@@ -97,11 +96,6 @@ def background(value: float, limit: float) -> str:
     share = _share(value, limit)
     mixed = (round(w + share * (e - w)) for w, e in zip(WHITE, end, strict=True))
     return "rgb({},{},{})".format(*mixed)
-
-
-def text_colour(value: float, limit: float) -> str:
-    """Black on light backgrounds, white on dark ones."""
-    return "#fff" if _share(value, limit) > 0.75 else "#111"
 
 
 def _share(value: float, limit: float) -> float:

@@ -15,10 +15,8 @@ FOLDER = data_folder() / "courtesy"
 
 @pytest.fixture(scope="module")
 def records():
-    return {
-        part: [json.loads(line) for line in (FOLDER / f"{part}.jsonl").open(encoding="utf-8")]
-        for part in parts
-    }
+    texts = {part: (FOLDER / f"{part}.jsonl").read_text(encoding="utf-8") for part in ("train", "held_out")}
+    return {part: [json.loads(line) for line in text.splitlines()] for part, text in texts.items()}
 
 
 @pytest.fixture(scope="module")

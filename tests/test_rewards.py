@@ -78,6 +78,16 @@ def test_auroc_by_hand():
     assert math.isnan(auroc([1, 2], [True, True]))
 
 
+def test_auroc_agrees_with_scikit_learn_ties_included():
+    from sklearn.metrics import roc_auc_score
+
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        scores, labels = generator.integers(0, 5, size=30), generator.random(30) < 0.3
+        if 0 < labels.sum() < 30:
+            assert auroc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
 def test_precision_at_1_by_hand():
     scores = [[0.1, 0.9], [0.9, 0.1], [0.5, 0.5], [1.0, 2.0]]
     labels = [[False, True], [False, True], [True, False], [False, False]]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpoq_lab.token_view import background, cells, heat_map, legend, signed, text_colour, visible
+from dpoq_lab.token_view import background, cells, heat_map, legend, signed, visible
 
 HOSTILE = '</script><img src=x onerror="alert(1)"><b>&amp;'
 
@@ -56,8 +56,8 @@ def test_numbers_always_carry_their_sign():
 
 def test_the_scale_is_centred_on_0_clipped_and_symmetric():
     assert background(0.0, 2.0) == "rgb(255,255,255)"
-    assert background(2.0, 2.0) == background(99.0, 2.0) == "rgb(33,102,172)"
-    assert background(-2.0, 2.0) == background(-99.0, 2.0) == "rgb(179,88,6)"
+    assert background(2.0, 2.0) == background(99.0, 2.0) == "rgb(67,147,195)"
+    assert background(-2.0, 2.0) == background(-99.0, 2.0) == "rgb(224,130,20)"
     assert background(float("nan"), 2.0) == "rgb(255,255,255)"
     with pytest.raises(ValueError, match="above 0"):
         background(1.0, 0.0)
@@ -76,7 +76,7 @@ def luminance(css):
 def test_text_has_contrast_on_every_background(value):
     """WCAG AA: at least 4.5 to 1."""
     paper = luminance(background(value, 1.0))
-    ink = luminance("rgb(255,255,255)" if text_colour(value, 1.0) == "#fff" else "rgb(17,17,17)")
+    ink = luminance("rgb(17,17,17)")
     assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) >= 4.5
 
 
