@@ -11,6 +11,7 @@ from dpoq_lab import models
 from dpoq_lab.encoding import EncodedPair, encode_pairs, flaw_mask
 from dpoq_lab.evaluation import DETECTORS, ScoredPair, summarise
 from dpoq_lab.preferences import PairsError, usable_pairs
+from dpoq_lab.provenance import provenance
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.runs import write_json
 from dpoq_lab.token_view import heat_map, legend
@@ -31,7 +32,13 @@ def inspect(policy: str, reference: str, pairs: str, out: Path, beta: float, max
     if not encoding.pairs:
         raise PairsError(f"no usable pair; first problem: {encoding.refused[0]}")
     scored = score_pairs(model, model_ref, tokenizer, encoding.pairs)
-    head = {"policy": policy, "reference": reference, "source": str(pairs), "truncated": encoding.truncated}
+    head = {
+        "policy": policy,
+        "reference": reference,
+        "source": str(pairs),
+        "truncated": encoding.truncated,
+        "provenance": provenance(),
+    }
     return write_inspection(scored, encoding.pairs, beta, out, head)
 
 
@@ -132,7 +139,7 @@ def _pair_section(number: int, pair: EncodedPair, scores: ScoredPair, beta: floa
 def _summary_table(summary: dict) -> str:
     rows = []
     for key, value in summary.items():
-        if key == "credit":
+        if key in ("credit", "provenance"):
             continue
         if isinstance(value, dict) and "accuracy" in value:
             low, high = value["interval_95"]

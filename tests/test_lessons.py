@@ -1,0 +1,41 @@
+"""What lessons share: the preset's model and pairs, the run that lesson 05 leaves for lesson 06."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dpoq_lab import lessons
+from dpoq_lab.lessons import open_lesson, policy_and_reference, stored_run
+from dpoq_lab.presets import PRESETS
+
+
+@pytest.fixture
+def lesson(monkeypatch, tmp_path):
+    monkeypatch.setattr(lessons, "runs_folder", lambda: tmp_path / "runs")
+    return open_lesson(replace(PRESETS["ci"], sft_steps=1, dpo_steps=2))
+
+
+def test_a_lesson_has_the_presets_model_and_all_pairs(lesson):
+    assert (len(lesson.train_pairs), len(lesson.held_out)) == (375, 125)
+    assert lesson.settings("sft").lr == 2e-3
+    assert lesson.settings("dpo").steps == 2
+    assert not lesson.settings("dpo").bf16
+
+
+def test_the_policy_is_trained_once_and_then_loaded(lesson, capsys):
+    policy, reference = policy_and_reference(lesson)
+    assert not torch.equal(policy.model.norm.weight, reference.model.norm.weight)
+    again, _ = policy_and_reference(open_lesson(lesson.preset))
+    assert torch.equal(again.model.norm.weight, policy.model.norm.weight)
+    out = capsys.readouterr().out
+    assert out.index("training its two models now") < out.index("Loading what lesson 05 trained")
+
+
+def test_the_stored_run_adds_up_and_says_where_it_comes_from():
+    records, summary = stored_run("smollm2-courtesy")
+    assert [record["role"] for record in records] == ["chosen", "rejected"] * (len(records) // 2)
+    margins = [sum(c["reward"]) - sum(r["reward"]) for c, r in zip(records[::2], records[1::2], strict=True)]
+    assert summary["margin_mean"] == pytest.approx(sum(margins) / len(margins), abs=1e-3)
+    assert summary["provenance"]["versions"]["torch"]
+    assert summary["provenance"]["command"].startswith("dpoq-lab ")
