@@ -130,13 +130,13 @@ def random_tree(
 ) -> TokenMDP:
     """A tree with pi_ref = softmax of standard normal logits.
 
-    Each token but EOS is disallowed with probability `forbidden`.
+    After level 0 each token but EOS is disallowed with probability `forbidden`.
     """
     rng = np.random.default_rng(seed)
     pi_ref, allowed = [], []
     for shape in _shapes(vocabulary, horizon):
         logits = rng.standard_normal(shape)
-        mask = rng.random(shape) >= forbidden
+        mask = rng.random(shape) >= (forbidden if pi_ref else 0)
         mask[:, -1:] = True
         weight = np.exp(logits) * mask
         pi_ref.append(weight / weight.sum(axis=1, keepdims=True))
