@@ -448,7 +448,20 @@ def test_pairs_within_prompts_recover_each_policy_and_pairs_across_do_not():
     for k, (one, reward) in enumerate(zip(trees, rewards, strict=True)):
         own = [np.split(level, 2)[k] for level in found[1:]]
         assert gap(own, solve(one, reward).pi) < 1e-6
-    assert gap(fit_dpo(mdp, pairs).pi, solve(mdp, r).pi) > MISS
+    across = fit_dpo(mdp, pairs).pi
+    assert gap(across, solve(mdp, r).pi) > MISS
+    assert gap(across[:1], mdp.pi_ref[:1]) == 0  # the draw of the prompt is not the policy's,
+    assert not undetermined(mdp, within)[0].any()  # so no pair need say anything of it
+
+
+def test_joined_prompts_keep_the_chance_levels_of_their_trees():
+    trees = [random_tree(3, 3, 0.5, k, chance=[1]) for k in (0, 1)]
+    rewards = [random_reward(mdp, k) for k, mdp in enumerate(trees)]
+    mdp, r = join_prompts(trees, rewards)
+    assert mdp.chance == {0, 2}
+    assert_allclose(solve(mdp, r).V[1], [solve(*one).V[0][0] for one in zip(trees, rewards, strict=True)])
+    with pytest.raises(ValueError, match="must share their chance levels"):
+        join_prompts([trees[0], random_tree(3, 3, 0.5, 1)], rewards)
 
 
 def test_sampled_pairs_come_near_as_the_root_of_their_number():
@@ -677,6 +690,8 @@ def test_other_misuse_is_refused():
         solve(mdp, changed(r, 1, 1, 0, np.nan))
     with pytest.raises(ValueError, match="Q level 0 state 0 action 2: inf"):
         reward_from_q(mdp, changed(r, 0, 0, 2, np.inf))
+    with pytest.raises(ValueError, match="pi has 1 levels; the horizon is 2"):
+        implicit_reward(mdp, mdp.pi_ref[:1])
     with pytest.raises(ValueError, match="p must be 7 probabilities"):
         policy_of(mdp, np.full(7, 0.2))
     with pytest.raises(ValueError, match="reduction 'max'"):
