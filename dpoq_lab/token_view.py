@@ -60,11 +60,10 @@ def heat_map(
 
 
 def legend(limit: float, quantity: str = "r = beta log pi/pi_ref, nats") -> str:
-    """The colour scale with its limits."""
+    """The colour scale with its limits, and the style of every map on its page: show it once before them."""
     low, high = signed(-limit), signed(limit)
-    return (
-        f'<div class="dpoq-map">{low} <span class="dpoq-scale"></span> {high} &nbsp; {escape(quantity)}</div>'
-    )
+    bar = '<span class="dpoq-scale"></span>'
+    return f'{STYLE}<div class="dpoq-map">{low} {bar} {high} &nbsp; {escape(quantity)}</div>'
 
 
 def _span(cell: Cell) -> str:
