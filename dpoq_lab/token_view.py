@@ -16,7 +16,7 @@ STYLE = """<style>
 .dpoq-token{display:inline-block;vertical-align:top;text-align:center;margin:1px;padding:2px 3px;
 border-radius:3px;max-width:100%}
 .dpoq-token .t{display:block;font-family:ui-monospace,monospace;white-space:pre-wrap;
-overflow-wrap:anywhere;min-height:1.2em}
+overflow-wrap:anywhere;min-height:1.2em;padding-bottom:.2em}
 .dpoq-token .v{display:block;font-size:.72em}
 .dpoq-token.flaw .t{text-decoration:underline wavy}
 .dpoq-scale{display:inline-block;width:14em;height:.8em;vertical-align:middle;
