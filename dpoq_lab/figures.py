@@ -48,7 +48,7 @@ def dpo_loss_figure() -> go.Figure:
     """The empty axes of `draw_dpo_loss`."""
     figure = go.Figure(layout={"height": 340, "margin": {"l": 60, "r": 20, "t": 40, "b": 50}})
     figure.update_xaxes(title="d = log-ratio of chosen minus that of rejected, summed over tokens (nats)")
-    figure.update_yaxes(title="nats", range=[0, 3])
+    figure.update_yaxes(title="nats")
     figure.add_scatter(name="loss -log sigma(beta d)", line={"color": BLUE}, mode="lines")
     figure.add_scatter(name="push beta sigma(-beta d)", line={"color": ORANGE, "dash": "dash"}, mode="lines")
     figure.add_scatter(name="this pair", mode="markers", marker={"color": GREY, "size": 12})
@@ -65,4 +65,5 @@ def draw_dpo_loss(figure: go.Figure, beta: float, difference: float) -> str:
         figure.data[0].update(x=d, y=loss)
         figure.data[1].update(x=d, y=push)
         figure.data[2].update(x=[difference], y=[loss_here])
+        figure.update_yaxes(range=[0, max(3.0, 1.1 * loss_here)])  # the pair stays in view
     return f"beta {beta:.2f}, d {difference:+.1f}: loss {loss_here:.3f}, push on d {push_here:.3f} a nat."

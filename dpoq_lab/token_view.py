@@ -16,7 +16,7 @@ STYLE = """<style>
 .dpoq-token{display:inline-block;vertical-align:top;text-align:center;margin:1px;padding:2px 3px;
 border-radius:3px;max-width:100%}
 .dpoq-token .t{display:block;font-family:ui-monospace,monospace;white-space:pre-wrap;
-overflow-wrap:anywhere;min-height:1.2em}
+overflow-wrap:anywhere;min-height:1.2em;padding-bottom:.2em}
 .dpoq-token .v{display:block;font-size:.72em}
 .dpoq-token.flaw .t{text-decoration:underline wavy}
 .dpoq-scale{display:inline-block;width:14em;height:.8em;vertical-align:middle;
@@ -60,11 +60,10 @@ def heat_map(
 
 
 def legend(limit: float, quantity: str = "r = beta log pi/pi_ref, nats") -> str:
-    """The colour scale with its limits."""
+    """The colour scale with its limits, and the style of every map on its page: show it once before them."""
     low, high = signed(-limit), signed(limit)
-    return (
-        f'<div class="dpoq-map">{low} <span class="dpoq-scale"></span> {high} &nbsp; {escape(quantity)}</div>'
-    )
+    bar = '<span class="dpoq-scale"></span>'
+    return f'{STYLE}<div class="dpoq-map">{low} {bar} {high} &nbsp; {escape(quantity)}</div>'
 
 
 def _span(cell: Cell) -> str:

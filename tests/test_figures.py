@@ -39,6 +39,14 @@ def test_dpo_loss_is_ln_2_at_0_for_every_beta():
         assert figure.data[1].y[100] == pytest.approx(beta / 2)
 
 
+@pytest.mark.parametrize(("beta", "difference"), [(0.1, 0.0), (0.6, -12.5), (1.0, -20.0)])
+def test_the_pair_is_in_view_however_wrongly_it_is_ranked(beta, difference):
+    figure = dpo_loss_figure()
+    draw_dpo_loss(figure, beta, difference)
+    low, high = figure.layout.yaxis.range
+    assert low <= figure.data[2].y[0] < high
+
+
 def test_no_figure_is_lower_than_its_margins():
     for figure in (training_curves(LOG), dpo_loss_figure()):
         margin = figure.layout.margin

@@ -90,3 +90,8 @@ def test_flaws_are_underlined_and_lengths_must_agree():
 def test_the_legend_names_its_limits():
     assert "\u22120.50" in legend(0.5)
     assert "+0.50" in legend(0.5)
+
+
+def test_the_legend_brings_the_style_of_the_maps():
+    """Without it the numbers stand in one line with the tokens, which runs off the page."""
+    assert ".dpoq-token .v{display:block" in legend(0.5)
