@@ -197,8 +197,8 @@ class LogitExplorer(widgets.VBox):
         )
         self.reading.value = escape(
             f"{signed(self.shift.value)} added to every Q at {self._states[state]} "
-            f"moves pi by {pi_moved:.2f}, r of the edges out of it by {signed(moved[self._here()][0])}, {into}, "
-            f"and R of a reply by at most {abs(returns).max():.2f}."
+            f"moves pi by {pi_moved:.2f}, r of the edges out of it by {signed(moved[self._here()][0])}, "
+            f"{into}, and R of a reply by at most {abs(returns).max():.2f}."
         )
 
 
