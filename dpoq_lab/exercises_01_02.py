@@ -224,6 +224,19 @@ EXERCISES = {
         ],
     ),
     "02.4": Exercise(
+        [0.5, -0.5, 0.0],
+        [],
+        [
+            ("pi does not move, but the reward does.", [0.0, 0.0, 0.0]),
+            (
+                "the reward into the state subtracts V(s'), which the shift raises; so R stays.",
+                [0.5, 0.0, 0.5],
+            ),
+            ("the two signs are exchanged: r = Q - beta log pi_ref - V(s').", [-0.5, 0.5, 0.0]),
+            ("the reply takes the edge in and an edge out; the two changes cancel.", [0.5, -0.5, 0.5]),
+        ],
+    ),
+    "02.5": Exercise(
         reply_return,
         REPLIES,
         [
@@ -239,19 +252,6 @@ EXERCISES = {
             ("beta is missing.", lambda V, p, q, b: V + np.sum(p - q)),
             ("that is the mean over tokens; only sums telescope.", lambda V, p, q, b: V + b * np.mean(p - q)),
             ("that is the sum of log pi* alone; pi_ref is missing.", lambda V, p, q, b: V + b * np.sum(p)),
-        ],
-    ),
-    "02.5": Exercise(
-        [0.5, -0.5, 0.0],
-        [],
-        [
-            ("pi does not move, but the reward does.", [0.0, 0.0, 0.0]),
-            (
-                "the reward into the state subtracts V(s'), which the shift raises; so R stays.",
-                [0.5, 0.0, 0.5],
-            ),
-            ("the two signs are exchanged: r = Q - beta log pi_ref - V(s').", [-0.5, 0.5, 0.0]),
-            ("the reply takes the edge in and an edge out; the two changes cancel.", [0.5, -0.5, 0.5]),
         ],
     ),
 }
