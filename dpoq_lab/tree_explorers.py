@@ -196,7 +196,7 @@ class LogitExplorer(widgets.VBox):
             f"the edge into it by {signed(moved[edge_into(mdp, state)])}" if state else "no edge leads to it"
         )
         self.reading.value = escape(
-            f"{signed(self.shift.value)} added to every Q at {self._states[state]} "
+            f"{signed(self.shift.value)} added to every Q at \u201c{self._states[state]}\u201d "
             f"moves pi by {pi_moved:.2f}, r of the edges out of it by {signed(moved[self._here()][0])}, "
             f"{into}, and R of a reply by at most {abs(returns).max():.2f}."
         )

@@ -9,6 +9,7 @@ the order of level, state, token.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -101,7 +102,7 @@ def reply_names(mdp: TokenMDP, words: Sequence[str]) -> list[str]:
 
 
 def _tokens(mdp: TokenMDP, words: Sequence[str]) -> list[str]:
-    return list(words) * mdp.n_states
+    return [escape(word) for word in words] * mdp.n_states
 
 
 def _endings(r: Levels, solution: Solution) -> list[str]:
