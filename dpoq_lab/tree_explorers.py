@@ -58,7 +58,7 @@ class RewardExplorer(widgets.VBox):
     """
 
     def __init__(self, mdp: TokenMDP, words: Sequence[str], r: Levels) -> None:
-        self._mdp, self._words, self.r = mdp, words, [level.copy() for level in r]
+        self._mdp, self._words, self.r = mdp, words, r
         self._states, self._replies = state_names(mdp, words), reply_names(mdp, words)
         names = [f"{state} \u2192 {word}" for state in self._states for word in words]
         edges = [(name, e) for e, name in enumerate(names)]
