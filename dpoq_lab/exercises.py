@@ -33,9 +33,9 @@ def check(name: str, answer: Any) -> Any:
 
 def all_exercises() -> dict[str, Exercise]:
     """Every exercise of the course by its id, lesson.number."""
-    from dpoq_lab import exercises_05_06
+    from dpoq_lab import exercises_03_04, exercises_05_06
 
-    return {**exercises_05_06.EXERCISES}
+    return {**exercises_03_04.EXERCISES, **exercises_05_06.EXERCISES}
 
 
 CORRECT = "correct."
