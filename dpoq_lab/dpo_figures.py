@@ -139,7 +139,7 @@ def _places(mdp: TokenMDP) -> tuple[range, list[list[float]], list[tuple[int, in
 def error_figure(n: np.ndarray, errors: dict[str, np.ndarray]) -> go.Figure:
     """Error of the learned advantage against the number of pairs, on logarithmic axes.
 
-    `errors` maps a name to (seeds, len(n)); drawn are medians with the range over the seeds, and the
+    `errors` maps two names to (seeds, len(n)); drawn are medians with the range over the seeds, and the
     slope n^-1/2 through the first curve's last point.
     """
     figure = go.Figure(layout={"height": 380, "margin": {"l": 70, "r": 20, "t": 20, "b": 60}})
