@@ -100,7 +100,7 @@ def test_absolute_positions_count_from_the_first_real_token(tokenizer):
 
     size = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
     model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), initializer_range=0.5, **size)).eval()
-    prompts = [[{"role": "user", "content": text}] for text in ("Hi", "A much longer question than that one?")]
+    prompts = [[{"role": "user", "content": text}] for text in ("Hi", "A much longer question than that?")]
     rows = [encode_response(tokenizer, prompt, "Yes.", 99) for prompt in prompts]
     together = score(model, collate(rows, tokenizer.pad_token_id))
     alone = score(model, collate(rows[:1], tokenizer.pad_token_id))
