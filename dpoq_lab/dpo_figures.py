@@ -72,8 +72,8 @@ def draw_reduction(
 
 def tree_figure(mdp: TokenMDP) -> go.Figure:
     """The empty axes of `draw_tree`: the start at the left, one row a reply, as high as it has replies."""
-    height = 70 + 26 * mdp.n_trajectories
-    figure = go.Figure(layout={"height": height, "margin": {"l": 20, "r": 20, "t": 20, "b": 50}})
+    height = 90 + 26 * mdp.n_trajectories
+    figure = go.Figure(layout={"height": height, "margin": {"l": 20, "r": 20, "t": 40, "b": 50}})
     figure.update_xaxes(visible=False, range=[-0.05, mdp.horizon + 0.05])
     figure.update_yaxes(visible=False, range=[-mdp.n_trajectories + 0.3, 0.7])
     figure.update_layout(legend={"orientation": "h", "y": 0}, plot_bgcolor="white")
