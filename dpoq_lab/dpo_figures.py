@@ -61,8 +61,8 @@ def draw_reduction(
                 f"{n}: A* {signed(a)}, fitted {signed(f)}" for n, a, f in zip(names, A, found, strict=True)
             ],
         )
-        figure.data[2].update(y=kl)
         figure.data[4].update(x=[beta, beta], y=[kl_here, beta / 2])
+    figure.data[2].y = kl  # apart: in a batch with x of other traces, the browser drops the x of this one
     error, median = abs(found - A), float(np.median(abs(found - A)))
     outside = int((abs(found) > LIMIT).sum())
     beyond = f" Beyond the frame: {outside}." if outside else ""

@@ -52,6 +52,8 @@ SETTINGS = {
 BESIDE = """tokens => tokens.filter(({children: [text, number]}) =>
     number.getBoundingClientRect().top < text.getBoundingClientRect().bottom - 1).map(t => t.innerText)"""
 WIDE = "outputs => outputs.filter(o => o.scrollWidth > o.clientWidth + 1).map(o => o.innerText.slice(0, 80))"
+NO_X = """plots => plots.flatMap(plot => plot.data).filter(trace => trace.y?.length && !trace.x?.length)
+    .map(trace => trace.name)"""
 PAYLOAD = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'
 ERRORS = '[data-mime-type$="vnd.jupyter.stderr"], [data-mime-type$="vnd.jupyter.error"]'
 
@@ -230,6 +232,7 @@ def assert_clean(lesson):
     assert lesson.page.locator(ERRORS).all_text_contents() == []
     assert lesson.page.locator(".dpoq-token").evaluate_all(BESIDE) == []
     assert lesson.page.locator(".jp-OutputArea-output").evaluate_all(WIDE) == []
+    assert lesson.page.locator(".js-plotly-plot").evaluate_all(NO_X) == []  # drawn against 0, 1, 2, ...
     assert lesson.problems == []
     assert lesson.strangers == []
 
