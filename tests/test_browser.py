@@ -171,7 +171,7 @@ class Lesson:
             self.page.set_viewport_size(SCREEN)
 
 
-SCREEN = {"width": 1280, "height": 800}
+SCREEN = {"width": 1024, "height": 768}  # a small projector
 
 
 @pytest.fixture
