@@ -89,3 +89,9 @@ def stored_run(name: str) -> tuple[list[dict], dict]:
     lines = (folder / "tokens.jsonl").read_text(encoding="utf-8").splitlines()
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return [json.loads(line) for line in lines], summary
+
+
+def course_records(part: str) -> list[dict]:
+    """The course's pairs as they stand in `data/courtesy`, with their labels; part: train or held_out."""
+    text = (data_folder() / "courtesy" / f"{part}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]

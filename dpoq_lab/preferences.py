@@ -5,9 +5,10 @@ Every flaw of a file is reported as `file:line: field: what is wrong`, and all a
 """
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from dpoq_lab.sources import PairsError, Problem, records
 
 Message = dict[str, str]
 Span = tuple[int, int]
@@ -41,24 +42,6 @@ class Pair:
         return record
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that makes a pair unusable: where it stands, which field, what is wrong."""
-
-    where: str
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.where}: {self.field}: {self.message}" if self.field else f"{self.where}: {self.message}"
-        )
-
-
-class PairsError(ValueError):
-    """Preference data that cannot be used; the text is one line that names the first problem."""
-
-
 class FieldError(ValueError):
     """A flaw in one field of one record."""
 
@@ -81,7 +64,7 @@ def read_pairs(source: str | Path) -> Reading:
     Raises PairsError if the source itself cannot be opened; flaws of single records are problems.
     """
     reading = Reading()
-    for where, record in _records(source):
+    for where, record in records(source):
         if isinstance(record, Problem):
             reading.problems.append(record)
             continue
@@ -275,103 +258,3 @@ def _kind(value: object) -> str:
         dict: "an object",
     }
     return names.get(type(value), type(value).__name__)
-
-
-# The sources: each yields (where, record) or (where, Problem).
-
-
-def _records(source: str | Path) -> Iterator[tuple[str, object]]:
-    path = Path(source)
-    readers: dict[str, Callable] = {".jsonl": _json_lines, ".json": _json, ".parquet": _parquet}
-    if path.suffix in readers:
-        if not path.is_file():
-            raise PairsError(f"{source}: no such file")
-        return readers[path.suffix](path)
-    if path.exists():
-        raise PairsError(f"{source}: not a .jsonl, .json or .parquet file")
-    return _dataset(str(source))
-
-
-def _json_lines(path: Path) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        where = f"{path}:{number}"
-        text = _decode(line, path, number)
-        if isinstance(text, Problem):
-            yield where, text
-        elif text.strip():
-            yield where, _parse(text, where)
-
-
-def _json(path: Path) -> Iterator[tuple[str, object]]:
-    """A JSON array; the line of a record is where it begins. JSON lines under this name are read too."""
-    data = path.read_bytes()
-    if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
-        yield from _json_lines(path)
-        return
-    text = _decode(data, path, 1)
-    if isinstance(text, Problem):
-        yield text.where, text
-        return
-    decoder, position, line = json.JSONDecoder(), text.index("[") + 1, 1
-    line += text.count("\n", 0, position)
-    while True:
-        start = position
-        while position < len(text) and (text[position].isspace() or text[position] == ","):
-            position += 1
-        line += text.count("\n", start, position)
-        if text[position : position + 1] == "]":
-            return
-        try:
-            record, end = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError) as error:
-            yield (
-                f"{path}:{line}",
-                Problem(f"{path}:{line}", "", f"is not JSON: {getattr(error, 'msg', error)}"),
-            )
-            return
-        yield f"{path}:{line}", record
-        line += text.count("\n", position, end)
-        position = end
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, object]]:
-    import pyarrow.lib
-    import pyarrow.parquet
-
-    try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-    except (pyarrow.lib.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise PairsError(f"{path}: not a readable parquet file: {error}") from error
-    return ((f"{path}:{number}", _dense(row)) for number, row in enumerate(rows, start=1))
-
-
-def _dense(row: dict) -> dict:
-    """A table's row without its null cells, which stand for absent fields."""
-    return {key: value for key, value in row.items() if value is not None}
-
-
-def _dataset(name: str) -> Iterator[tuple[str, object]]:
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(name, split="train")
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PairsError(f"{name}: no such file, and not a dataset that can be loaded: {reason}") from error
-    return ((f"{name}:{number}", _dense(row)) for number, row in enumerate(rows, start=1))
-
-
-def _decode(data: bytes, path: Path, first_line: int) -> str | Problem:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = first_line + data.count(b"\n", 0, error.start)
-        byte = error.start - data.rfind(b"\n", 0, error.start)
-        return Problem(f"{path}:{line}", "", f"is not UTF-8 at byte {byte} of the line")
-
-
-def _parse(text: str, where: str) -> object:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        return Problem(where, "", f"is not JSON: {getattr(error, 'msg', error)}")

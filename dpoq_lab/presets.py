@@ -33,7 +33,7 @@ SMOLLM2 = {"model": "smollm2-135m", "sft_lr": 6e-6, "dpo_lr": 6e-6}
 
 PRESETS = {
     "ci": Preset("ci", **TINY, sft_steps=20, dpo_steps=20, batch_size=8, micro_batch=8),
-    "laptop": Preset("laptop", **SMOLLM2, sft_steps=15, dpo_steps=45, batch_size=8, micro_batch=4),
+    "laptop": Preset("laptop", **SMOLLM2, sft_steps=10, dpo_steps=30, batch_size=8, micro_batch=4),
     "gpu": Preset("gpu", **SMOLLM2, sft_steps=45, dpo_steps=135, batch_size=32, micro_batch=32, bf16=True),
 }
 WITHOUT_SMOLLM2 = {**TINY, "sft_steps": 200, "dpo_steps": 100, "batch_size": 16, "micro_batch": 16}

@@ -151,11 +151,8 @@ class _Judge:
         self.settings = replace(settings, bf16=False)
 
     def log_probs(self, model: torch.nn.Module) -> list[PairLogProbs]:
-        return (
-            pair_log_probs(self.accelerator, model, self.pairs, self.pad_id, self.settings)
-            if self.pairs
-            else []
-        )
+        found = pair_log_probs(self.accelerator, model, self.pairs, self.pad_id, self.settings)
+        return [found[i] for i in range(len(self.pairs))]
 
     def report(self, policy: list[PairLogProbs], reference: list[PairLogProbs]) -> dict | None:
         """Accuracy by implicit reward and by likelihood, and mean summed rewards."""

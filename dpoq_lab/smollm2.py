@@ -131,11 +131,10 @@ def _convert(folder: Path, target: Path) -> Path:
 
 
 def dequantise() -> dict:
-    """The `from_pretrained` option that unpacks GGUF weights; older transformers always do."""
-    import transformers
+    """The `from_pretrained` option that unpacks GGUF weights, so that they can be trained and saved."""
+    from transformers import GgufConfig
 
-    config = getattr(transformers, "GgufConfig", None)
-    return {"quantization_config": config(dequantize=True)} if config else {}
+    return {"quantization_config": GgufConfig(dequantize=True)}
 
 
 def mend_digits(tokenizer: "PreTrainedTokenizerFast") -> None:

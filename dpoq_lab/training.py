@@ -72,8 +72,7 @@ def train(
         )
     pi_ref = None
     if settings.method == "dpo":
-        passes = _first_pass(order, len(pairs))
-        batches = [m for step in passes for m in micro_batches(step, pairs, settings, accelerator)]
+        batches = [m for step in first_pass(order) for m in micro_batches(step, pairs, settings, accelerator)]
         pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings, batches)
     data = _Data(pairs, pi_ref, pad_id)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0)
@@ -124,16 +123,14 @@ def micro_batches(
     return [mine[start : start + settings.micro_batch] for start in range(0, len(mine), settings.micro_batch)]
 
 
-def _first_pass(order: list[list[int]], n: int) -> list[list[int]]:
-    """The steps until a pair comes again, then what they left out as one more group."""
+def first_pass(order: list[list[int]]) -> list[list[int]]:
+    """Each pair that `order` holds once, grouped as at the step where it comes first."""
     seen: set[int] = set()
     steps = []
     for indices in order:
-        if seen & set(indices):
-            break
+        steps.append([i for i in indices if i not in seen])
         seen |= set(indices)
-        steps.append(indices)
-    return [*steps, [i for i in range(n) if i not in seen]]
+    return steps
 
 
 def pair_log_probs(
@@ -143,11 +140,11 @@ def pair_log_probs(
     pad_id: int,
     settings: Settings,
     batches: list[list[int]] | None = None,
-) -> list[PairLogProbs]:
-    """log pi of every response token of every pair under `model`; the processes share the work.
+) -> dict[int, PairLogProbs]:
+    """log pi of every response token under `model`, by the pair's index; the processes share the work.
 
-    `batches` are this process's groups of pairs. Scored in the groups that training will see, the
-    first step's log-ratios are exactly 0 in bfloat16 too, where rounding depends on the batch.
+    `batches` are this process's groups of pairs (default: all). Scored in the groups that training will
+    see, the first step's log-ratios are exactly 0 in bfloat16 too, where rounding depends on the batch.
     """
     model.to(accelerator.device)
     if batches is None:
@@ -160,8 +157,7 @@ def pair_log_probs(
         for k, i in enumerate(rows):
             pair = pairs[i]
             found.append((i, logp[k, : len(pair.chosen.ids)], logp[len(rows) + k, : len(pair.rejected.ids)]))
-    table = {i: (chosen, rejected) for i, chosen, rejected in gather_object(found)}
-    return [table[i] for i in range(len(pairs))]
+    return {i: (chosen, rejected) for i, chosen, rejected in gather_object(found)}
 
 
 @dataclass(frozen=True)
@@ -169,7 +165,7 @@ class _Data:
     """All pairs, and for DPO their log-probabilities under the reference."""
 
     pairs: list[EncodedPair]
-    pi_ref: list[PairLogProbs] | None
+    pi_ref: dict[int, PairLogProbs] | None
     pad_id: int
 
 

@@ -365,7 +365,28 @@ def shown(tokens):
     return "".join(tokens.locator(".t").all_text_contents()).replace("\u00b7", " ")
 
 
-MOVES = {"00_start_here": move_heat_map, "05_train_dpo": move_loss, "06_token_rewards": move_tokens}
+def move_theory(lesson):
+    """Lessons 01 to 04: every slider and every choice of the explorer changes what it says or draws."""
+    explorer = widget(lesson.page, ".widget-slider")
+    said = explorer.locator(".widget-html-content, .js-plotly-plot text")
+    for slider in explorer.locator(".widget-slider").all():
+        with changes(said):
+            drag(slider, 0.8)
+    for choice in explorer.locator(".widget-dropdown select").all():
+        with changes(said):
+            choice.select_option(index=1)
+    lesson.shoot("moved")
+
+
+MOVES = {
+    "00_start_here": move_heat_map,
+    "01_token_mdp": move_theory,
+    "02_from_r_to_q": move_theory,
+    "03_dpo_is_inverse_q_learning": move_theory,
+    "04_what_dpo_can_represent": move_theory,
+    "05_train_dpo": move_loss,
+    "06_token_rewards": move_tokens,
+}
 
 
 @pytest.mark.parametrize("name", MOVES)

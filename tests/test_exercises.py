@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from dpoq_lab.exercises import CORRECT, EXERCISES, NOT_ATTEMPTED, OTHER, check, judge
+from dpoq_lab.exercises import CORRECT, NOT_ATTEMPTED, OTHER, all_exercises, check, judge
+
+EXERCISES = all_exercises()
 
 MISTAKES = [
     (name, message, wrong) for name, exercise in EXERCISES.items() for message, wrong in exercise.mistakes

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from dpoq_lab import explorers
-from dpoq_lab.explorers import LossExplorer, RunViewer, TokenExplorer
+from dpoq_lab.encoding import Response
+from dpoq_lab.explorers import LossExplorer, RunViewer, TokenExplorer, token_detail
 from dpoq_lab.inspection import token_records
 from dpoq_lab.models import tiny as build_tiny
-from dpoq_lab.rewards import score_responses
+from dpoq_lab.rewards import TokenScores, score_responses
 
 
 @pytest.fixture
@@ -84,6 +85,16 @@ def test_hostile_text_is_escaped_wherever_it_is_shown(explorer):
         explorer.pickers["rejected"].selected = index
         assert "<img" not in explorer.detail.value
     assert "<img" not in explorer.prompt.value + explorer.message.value
+
+
+def test_a_hostile_alternative_is_escaped():
+    hostile = [("<img src=x onerror=alert(1)>", -1.0)]
+    response = Response([0], [1], [(0, 3)], "<b>")
+    scores = TokenScores(response, [-1.0], [-2.0], [0.0], [0.0], [hostile], [hostile])
+    detail = token_detail(scores, 0, 0.1)
+    assert "<img" not in detail
+    assert "<b><b>" not in detail
+    assert detail.count("&lt;img") == 2
 
 
 def test_moving_beta_redraws_within_100_ms(explorer):

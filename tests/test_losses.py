@@ -94,6 +94,19 @@ def test_a_longer_prompt_in_the_batch_changes_nothing(tiny, tokenizer):
         assert torch.allclose(row, alone[0], atol=1e-5)
 
 
+def test_absolute_positions_count_from_the_first_real_token(tokenizer):
+    """GPT-2 adds a learned vector a position, so left padding must not shift positions."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    size = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), initializer_range=0.5, **size)).eval()
+    prompts = [[{"role": "user", "content": text}] for text in ("Hi", "A much longer question than that?")]
+    rows = [encode_response(tokenizer, prompt, "Yes.", 99) for prompt in prompts]
+    together = score(model, collate(rows, tokenizer.pad_token_id))
+    alone = score(model, collate(rows[:1], tokenizer.pad_token_id))
+    assert torch.allclose(together[0], alone[0], atol=1e-4)
+
+
 def test_log_ratios_of_a_policy_to_itself_are_zero(tiny, tokenizer):
     batch = batch_of(tokenizer, "Yes.", "Certainly not.")
     log_pi = token_log_probs(tiny, batch)
@@ -110,7 +123,8 @@ def test_log_probs_are_float32_under_autocast(tiny, tokenizer):
 
 def test_score_gives_no_gradient_and_ignores_dropout(tiny, tokenizer):
     batch = batch_of(tokenizer, "Yes.")
-    tiny.config.attention_dropout = 0.5
+    for layer in tiny.model.layers:
+        layer.self_attn.attention_dropout = 0.5
     tiny.train()
     first, second = score(tiny, batch), score(tiny, batch)
     assert not first.requires_grad

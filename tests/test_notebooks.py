@@ -17,6 +17,7 @@ pytestmark = pytest.mark.parametrize("path", LESSONS, ids=IDS)
 SETUP = """
 import torch
 import torch.nn.functional as F
+import numpy as np
 from math import log
 from dpoq_lab.exercises import check
 """

@@ -89,7 +89,8 @@ def test_auroc_agrees_with_scikit_learn_ties_included():
 
 
 def test_precision_at_1_by_hand():
-    scores = [[0.1, 0.9], [0.9, 0.1], [0.5, 0.5], [1.0, 2.0]]
-    labels = [[False, True], [False, True], [True, False], [False, False]]
-    assert precision_at_1(scores, labels) == (pytest.approx(2 / 3), 3)
+    """A hit, a hit, a tie that the earliest token wins (a hit), a miss; the last has nothing to find."""
+    scores = [[0.1, 0.9], [0.8, 0.9], [0.5, 0.5], [0.9, 0.1], [1.0, 2.0]]
+    labels = [[False, True], [False, True], [True, False], [False, True], [False, False]]
+    assert precision_at_1(scores, labels) == (3 / 4, 4)
     assert math.isnan(precision_at_1([[1.0]], [[False]])[0])

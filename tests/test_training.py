@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dpoq_lab.models import tiny as build_tiny
-from dpoq_lab.training import Settings, TrainingError, step_indices, steps_for, train
+from dpoq_lab.training import Settings, TrainingError, first_pass, step_indices, steps_for, train
 
 DPO = Settings("dpo", lr=1e-3, steps=3, batch_size=4, micro_batch=4, beta=0.1, warmup_steps=2)
 SFT = replace(DPO, method="sft")
@@ -106,6 +106,11 @@ def test_order_is_seeded_passes_over_all_pairs():
     assert steps == list(step_indices(10, settings))
     assert steps_for(10, 4, epochs=3) == 6
     assert steps_for(3, 4, epochs=2) == 2
+
+
+def test_the_reference_scores_each_pair_that_is_seen_once():
+    """Two steps, then a second pass that repeats 0 and 3 and brings 4: 5 is never seen."""
+    assert first_pass([[0, 1], [2, 3], [3, 4], [0, 1]]) == [[0, 1], [2, 3], [4], []]
 
 
 class Stop(Exception):

@@ -1,0 +1,199 @@
+"""A prefix tree drawn with its numbers on it: pure functions from a `TokenMDP` to a Plotly figure.
+
+The root is on the left. An edge is a token: its width is pi(a|s), its numbers stand above and below it,
+and it is blue and solid where a number rose, orange and dotted where it fell. A square is a state and
+holds V(s); a small filled square is a terminal state, where V = 0, with the reply's numbers beside it.
+Fit for about 15 replies. Shapes as in `token_mdp`; there are S states, E = S*V edges and N endings, in
+the order of level, state, token.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dpoq_lab.figures import BLUE, GREY, ORANGE
+from dpoq_lab.soft_bellman import Solution, trajectory_probs
+from dpoq_lab.token_mdp import Levels, TokenMDP, prefix, trajectories, trajectory_sums
+from dpoq_lab.token_view import signed
+
+ROW, COLUMN, BEND = 48, 250, 0.2  # pixels, pixels, share of a column
+
+
+@dataclass(frozen=True, eq=False)
+class TreeLabels:
+    """What stands on a tree: texts `above` and `below` the edges (E,), in the `states` (S,) and beside the
+    `endings` (N,); each edge's `width` in 0..1 and the sign of its `change`, (E,); the `marked` state."""
+
+    above: list[str]
+    below: list[str]
+    states: list[str]
+    endings: list[str]
+    width: np.ndarray
+    change: np.ndarray
+    marked: int
+
+
+def optimum_labels(
+    mdp: TokenMDP, words: Sequence[str], r: Levels, solution: Solution, chosen: int
+) -> TreeLabels:
+    """r, pi_ref and pi* on the edges, V* in the states, R and pi*(y) at the endings.
+
+    An edge rises where pi* > pi_ref. The edge `chosen`, 0..E-1, carries a pointer.
+    """
+    pi_ref, pi = flat(mdp.pi_ref), flat(solution.pi)
+    above = [f"<b>{w}</b>  r {signed(x)}" for w, x in zip(_tokens(mdp, words), flat(r), strict=True)]
+    above[chosen] = "\u25b6 " + above[chosen]
+    return TreeLabels(
+        above=above,
+        below=[
+            f"\u03c0<sub>ref</sub> {p:.2f} \u2192 \u03c0* {q:.2f}" for p, q in zip(pi_ref, pi, strict=True)
+        ],
+        states=[f"V*<br>{signed(v)}" for v in flat(solution.V)],
+        endings=_endings(r, solution),
+        width=pi,
+        change=pi - pi_ref,
+        marked=chosen // mdp.vocabulary,
+    )
+
+
+def implied_labels(
+    mdp: TokenMDP, words: Sequence[str], r: Levels, r_before: Levels, solution: Solution, state: int
+) -> TreeLabels:
+    """Q, the reward `r` that it implies and pi on the edges, V in the states, R and pi(y) at the endings.
+
+    An edge rises where r > `r_before`. `state`, 0..S-1, is marked.
+    """
+    pi, paid = flat(solution.pi), flat(r)
+    named = zip(_tokens(mdp, words), flat(solution.Q), pi, strict=True)
+    return TreeLabels(
+        above=[f"<b>{w}</b>  Q {signed(q)}  \u03c0 {p:.2f}" for w, q, p in named],
+        below=[f"r {signed(x)}" for x in paid],
+        states=[f"V<br>{signed(v)}" for v in flat(solution.V)],
+        endings=_endings(r, solution),
+        width=pi,
+        change=paid - flat(r_before),
+        marked=state,
+    )
+
+
+def flat(levels: Levels) -> np.ndarray:
+    """The levels of a quantity per state or token as one array, (S,) or (E,)."""
+    return np.concatenate([level.ravel() for level in levels])
+
+
+def levels(mdp: TokenMDP, x: np.ndarray) -> Levels:
+    """An array (E,) as levels (n_t, V); the inverse of `flat`."""
+    ends = np.cumsum([level.size for level in mdp.pi_ref])
+    return [part.reshape(-1, mdp.vocabulary) for part in np.split(x, ends[:-1])]
+
+
+def state_names(mdp: TokenMDP, words: Sequence[str]) -> list[str]:
+    """The words that lead to each state, (S,); s_0 for the root."""
+    prefixes = [prefix(mdp, t, i) for t, level in enumerate(mdp.pi_ref) for i in range(len(level))]
+    return [" ".join(words[a] for a in tokens) or "s_0" for tokens in prefixes]
+
+
+def reply_names(mdp: TokenMDP, words: Sequence[str]) -> list[str]:
+    """The words of each complete reply, (N,)."""
+    return [" ".join(words[a] for a in tokens if a >= 0) for tokens in trajectories(mdp).tokens]
+
+
+def _tokens(mdp: TokenMDP, words: Sequence[str]) -> list[str]:
+    return [escape(word) for word in words] * mdp.n_states
+
+
+def _endings(r: Levels, solution: Solution) -> list[str]:
+    pairs = zip(trajectory_sums(r), trajectory_probs(solution.pi), strict=True)
+    return [f" R {signed(R)}, p {p:.2f}" for R, p in pairs]
+
+
+def tree_rows(mdp: TokenMDP) -> tuple[Levels, Levels]:
+    """The row, from the top, of each state, levels (n_t,), and of what each token leads to, (n_t, V).
+
+    Every ending has a row of its own; a state stands in the middle of the rows of its endings.
+    """
+    V = mdp.vocabulary
+    sizes = [V]  # endings below a state of each level, from the last level up
+    for _ in range(mdp.horizon - 1):
+        sizes.insert(0, (V - 1) * sizes[0] + 1)
+    first, states, ends = np.zeros(1), [], []
+    for size, below in zip(sizes, [*sizes[1:], 1], strict=True):
+        states.append(first + (size - 1) / 2)
+        children = first[:, None] + below * np.arange(V)
+        ends.append(children + (below - 1) / 2)
+        ends[-1][:, -1] = children[:, -1]
+        first = children[:, :-1].ravel()
+    return states, ends
+
+
+def tree_figure(mdp: TokenMDP) -> go.Figure:
+    """The tree without its numbers: one trace an edge, then above, below, states and endings."""
+    states, ends = tree_rows(mdp)
+    figure = _canvas(mdp)
+    for t, (starts, rows) in enumerate(zip(states, ends, strict=True)):
+        for start, row in zip(np.repeat(starts, mdp.vocabulary), rows.ravel(), strict=True):
+            figure.add_scatter(x=[t, t + BEND, t + 1], y=[start, row, row], mode="lines")
+    middle = _depths(ends) + BEND + 0.36
+    for place, away in (("top center", -0.12), ("bottom center", 0.12)):  # of a row, clear of the widest edge
+        rows = flat(ends) + away
+        figure.add_scatter(x=middle, y=rows, mode="text", textposition=place, textfont={"size": 14})
+    square = {"symbol": "square", "size": 46, "color": "white"}
+    figure.add_scatter(
+        x=_depths(states), y=flat(states), mode="markers+text", marker=square, textfont={"size": 13}
+    )
+    last = [*(rows[:, -1:] for rows in ends[:-1]), ends[-1]]
+    figure.add_scatter(
+        x=_depths(last) + 1,
+        y=flat(last),
+        mode="markers+text",
+        marker={"symbol": "square", "size": 9, "color": INK},
+        textposition="middle right",
+        textfont={"size": 14},
+    )
+    return figure
+
+
+def draw_tree(figure: go.Figure, labels: TreeLabels) -> None:
+    """Put `labels` on the figure of `tree_figure`; on a FigureWidget the page redraws."""
+    *edges, above, below, states, endings = figure.data
+    signs = np.sign(labels.change.round(6))
+    marked = [i == labels.marked for i in range(len(labels.states))]
+    with figure.batch_update():
+        for edge, width, sign in zip(edges, labels.width, signs, strict=True):
+            edge.line = {"width": 1 + 7 * width, **_STYLE[sign]}
+        above.text, below.text = labels.above, labels.below
+        states.text, endings.text = labels.states, labels.endings
+        states.marker.line = {"color": INK, "width": [4 if mark else 1 for mark in marked]}
+
+
+INK = "#111111"
+_STYLE = {
+    1.0: {"color": BLUE, "dash": "solid"},
+    0.0: {"color": GREY, "dash": "solid"},
+    -1.0: {"color": ORANGE, "dash": "dot"},
+}
+
+
+def _depths(levels: Levels) -> np.ndarray:
+    return np.repeat(np.arange(len(levels)), [level.size for level in levels])
+
+
+def _canvas(mdp: TokenMDP) -> go.Figure:
+    figure = go.Figure(
+        layout={
+            "width": int(COLUMN * (mdp.horizon + 0.75)),
+            "height": ROW * mdp.n_trajectories + 40,
+            "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
+            "plot_bgcolor": "white",
+            "font": {"color": INK},
+            "showlegend": False,
+            "hovermode": False,
+            "dragmode": False,
+        }
+    )
+    figure.update_xaxes(visible=False, range=[-0.12, mdp.horizon + 0.62], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[mdp.n_trajectories - 0.3, -0.7], fixedrange=True)
+    return figure
