@@ -29,8 +29,9 @@ STEPS = 50  # enough for the sum and the mean; without EOS there is no end
 
 
 def _slider(value: float, low: float, high: float, step: float, description: str) -> widgets.FloatSlider:
+    style, layout = {"description_width": "initial"}, widgets.Layout(width="27em")
     return widgets.FloatSlider(
-        value, min=low, max=high, step=step, description=description, style={"description_width": "initial"}
+        value, min=low, max=high, step=step, description=description, style=style, layout=layout
     )
 
 
@@ -105,7 +106,7 @@ class RepresentationExplorer(widgets.VBox):
         self._pairs = removals(self._mdp, all_pairs(trajectory_sums(self._r)))
         self._open = {name: undetermined(self._mdp, pairs) for name, pairs in self._pairs.items()}
         self._A = implicit_reward(self._mdp, solve(self._mdp, self._r).pi)
-        self.late = _slider(0.0, 0.0, 1.0, 0.05, "reward at the end (0 dense, 1 terminal only)")
+        self.late = _slider(0.0, 0.0, 1.0, 0.05, "reward to the end")
         self.phi = _slider(0.0, -2.0, 2.0, 0.1, "Phi after 'no'")
         self.end = widgets.ToggleButtons(
             options=["0", "2 at every end", f"2 at 'no thanks {TOKENS[2]}'"], description="Phi(end)"

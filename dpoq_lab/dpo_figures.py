@@ -29,14 +29,16 @@ def reduction_figure(log_betas: np.ndarray) -> go.Figure:
     figure.add_scatter(name="equal", x=border, y=border, mode="lines", line=diagonal, row=1, col=1)
     marker = {"color": BLUE, "size": 9, "symbol": "circle"}
     figure.add_scatter(name="a token", mode="markers", marker=marker, hoverinfo="text", row=1, col=1)
-    beta = 10**log_betas
+    beta = (10**log_betas).tolist()
     figure.update_xaxes(title="beta", type="log", col=2)
     figure.update_yaxes(title="KL, or push", rangemode="tozero", col=2)
     figure.add_scatter(
         name="KL of the optimum (nats)", x=beta, mode="lines", line={"color": BLUE}, row=1, col=2
     )
     line = {"color": ORANGE, "dash": "dash"}
-    figure.add_scatter(name="first push beta/2", x=beta, y=beta / 2, mode="lines", line=line, row=1, col=2)
+    figure.add_scatter(
+        name="first push beta/2", x=beta, y=[b / 2 for b in beta], mode="lines", line=line, row=1, col=2
+    )
     here = {"color": GREY, "size": 11, "symbol": "diamond"}
     figure.add_scatter(name="this beta", mode="markers", marker=here, row=1, col=2)
     return figure
@@ -72,8 +74,8 @@ def draw_reduction(
 
 def tree_figure(mdp: TokenMDP) -> go.Figure:
     """The empty axes of `draw_tree`: the start at the left, one row a reply, as high as it has replies."""
-    height = 70 + 26 * mdp.n_trajectories
-    figure = go.Figure(layout={"height": height, "margin": {"l": 20, "r": 20, "t": 20, "b": 50}})
+    height = 90 + 26 * mdp.n_trajectories
+    figure = go.Figure(layout={"height": height, "margin": {"l": 20, "r": 20, "t": 40, "b": 50}})
     figure.update_xaxes(visible=False, range=[-0.05, mdp.horizon + 0.05])
     figure.update_yaxes(visible=False, range=[-mdp.n_trajectories + 0.3, 0.7])
     figure.update_layout(legend={"orientation": "h", "y": 0}, plot_bgcolor="white")

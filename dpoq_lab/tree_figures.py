@@ -19,7 +19,7 @@ from dpoq_lab.soft_bellman import Solution, trajectory_probs
 from dpoq_lab.token_mdp import Levels, TokenMDP, prefix, trajectories, trajectory_sums
 from dpoq_lab.token_view import signed
 
-ROW, COLUMN, BEND = 48, 250, 0.2  # pixels, pixels, share of a column
+ROW, COLUMN, BEND = 48, 220, 0.2  # pixels, pixels, share of a column
 
 
 @dataclass(frozen=True, eq=False)
