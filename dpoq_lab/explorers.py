@@ -17,6 +17,12 @@ from dpoq_lab.token_picker import TokenPicker
 from dpoq_lab.token_view import cells, heat_map, legend, signed, visible
 
 ROLES = ("chosen", "rejected")
+_PAIR_LAYOUT = {"width": "40em", "max_width": "98%"}
+
+
+def _row(controls: list[widgets.Widget]) -> widgets.HBox:
+    """Controls side by side, or below one another where the page is narrow or enlarged."""
+    return widgets.HBox(controls, layout={"flex_flow": "row wrap"})
 
 
 class RunViewer(widgets.VBox):
@@ -27,12 +33,12 @@ class RunViewer(widgets.VBox):
         self._limit = 5 * beta
         texts = ["".join(rejected["tokens"][:-1]) for _, rejected in self._pairs]
         options = [(f"{i}: {text[:60]}", i) for i, text in enumerate(texts)]
-        self.pair = widgets.Dropdown(options=options, description="pair", layout=widgets.Layout(width="40em"))
+        self.pair = widgets.Dropdown(options=options, description="pair", layout=_PAIR_LAYOUT)
         self.beta = widgets.FloatSlider(beta, min=0.01, max=1.0, step=0.01, description="beta")
         self.view = widgets.HTML()
         for control in (self.pair, self.beta):
             control.observe(lambda _: self._render(), "value")
-        super().__init__([widgets.HBox([self.pair, self.beta]), self.view])
+        super().__init__([_row([self.pair, self.beta]), self.view])
         self._render()
 
     def _render(self) -> None:
@@ -62,7 +68,7 @@ class LossExplorer(widgets.VBox):
         self.reading = widgets.HTML()
         for control in (self.beta, self.difference):
             control.observe(lambda _: self._render(), "value")
-        super().__init__([widgets.HBox([self.beta, self.difference]), self.figure, self.reading])
+        super().__init__([_row([self.beta, self.difference]), self.figure, self.reading])
         self._render()
 
     def _render(self) -> None:
@@ -97,9 +103,9 @@ class TokenExplorer(widgets.VBox):
     def _build(self, beta: float) -> None:
         wide = widgets.Layout(width="98%")
         names = [(f"{i}: {_prompt_text(pair)[:60]}", i) for i, pair in enumerate(self._pairs)]
-        self.pair = widgets.Dropdown(options=names, description="pair", layout=widgets.Layout(width="40em"))
+        self.pair = widgets.Dropdown(options=names, description="pair", layout=_PAIR_LAYOUT)
         self.beta = widgets.FloatSlider(beta, min=0.01, max=2.0, step=0.01, description="beta")
-        self.controls = widgets.HBox([self.pair, self.beta])
+        self.controls = _row([self.pair, self.beta])
         self.prompt, self.scale, self.detail = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.pickers = {role: TokenPicker() for role in ROLES}
         self.sums = {role: widgets.HTML() for role in ROLES}
@@ -108,7 +114,8 @@ class TokenExplorer(widgets.VBox):
             [widgets.VBox([self.sums[role], self.pickers[role]], layout=half) for role in ROLES]
         )
         self.edit = {
-            role: widgets.Textarea(description=role, layout=wide, continuous_update=False) for role in ROLES
+            role: widgets.Textarea(description=role, layout=wide, rows=3, continuous_update=False)
+            for role in ROLES
         }
         self.message = widgets.HTML()
         hint = widgets.HTML("Edit a response and leave the box: it is scored again by both models.")

@@ -5,11 +5,16 @@ import plotly.graph_objects as go
 
 BLUE, ORANGE, GREY = "#2166ac", "#b35806", "#555555"
 CONFIG = {"showSendToCloud": False, "displaylogo": False}
+_LAYOUT = {
+    "autosize": True,  # as wide as the page, with the legend above: nothing is cut where that is narrow
+    "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
+    "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+}
 
 
 def training_curves(log: list[dict]) -> go.Figure:
     """Chosen and rejected summed reward and their margin by step, from a DPO run's metrics."""
-    figure = go.Figure(layout={"height": 360, "margin": {"l": 60, "r": 20, "t": 40, "b": 50}})
+    figure = go.Figure(layout={"height": 360} | _LAYOUT)
     figure.update_xaxes(title="optimiser step")
     figure.update_yaxes(title="reward, summed over tokens (nats)", zeroline=True, zerolinecolor=GREY)
     for name, key, colour, dash in _CURVES:
@@ -46,7 +51,7 @@ def reading_of_curves(log: list[dict]) -> str:
 
 def dpo_loss_figure() -> go.Figure:
     """The empty axes of `draw_dpo_loss`."""
-    figure = go.Figure(layout={"height": 340, "margin": {"l": 60, "r": 20, "t": 40, "b": 50}})
+    figure = go.Figure(layout={"height": 340} | _LAYOUT)
     figure.update_xaxes(title="d = log-ratio of chosen minus that of rejected, summed over tokens (nats)")
     figure.update_yaxes(title="nats")
     figure.add_scatter(name="loss -log sigma(beta d)", line={"color": BLUE}, mode="lines")

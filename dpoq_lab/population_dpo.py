@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, log_softmax
+from threadpoolctl import threadpool_limits
 
 from dpoq_lab.soft_bellman import preference
 from dpoq_lab.token_mdp import Levels, TokenMDP, trajectories
@@ -141,7 +142,8 @@ def fit_dpo(
         "gtol": 1e-12,
         "maxcor": 50,
     }
-    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
+    with threadpool_limits(1):  # vectors this short are slower on several threads
+        found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
     return Fit(
         _levels(mdp, np.exp(log_policy(found.x))),
         float(found.fun),
