@@ -52,10 +52,8 @@ SETTINGS = {
 BESIDE = """tokens => tokens.filter(({children: [text, number]}) =>
     number.getBoundingClientRect().top < text.getBoundingClientRect().bottom - 1).map(t => t.innerText)"""
 WIDE = "outputs => outputs.filter(o => o.scrollWidth > o.clientWidth + 1).map(o => o.innerText.slice(0, 80))"
-<<<<<<< HEAD
 NO_X = """plots => plots.flatMap(plot => plot.data).filter(trace => trace.y?.length && !trace.x?.length)
     .map(trace => trace.name)"""
-=======
 # Runs all cells, and keeps what no cell shows: the errors of callbacks and how many requests are at work
 RUN = """() => { Object.assign(window, {kernelErrors: [], busy: 0, heard: 0}); (async () => {
     const panel = jupyterapp.shell.currentWidget;
@@ -72,7 +70,6 @@ RUN = """() => { Object.assign(window, {kernelErrors: [], busy: 0, heard: 0}); (
 })().then(() => window.finished = 'done', error => window.finished = String(error)) }"""
 # Widgets ask a kernel that has not imported ipywidgets yet; they then go on without (ipywidgets #3525)
 TOLERATED = "No such comm"
->>>>>>> browser
 PAYLOAD = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'
 ERRORS = '[data-mime-type$="vnd.jupyter.stderr"], [data-mime-type$="vnd.jupyter.error"]'
 
