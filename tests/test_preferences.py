@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dpoq_lab.paths import kit_folder
 from dpoq_lab.preferences import (
     FieldError,
     Pair,
@@ -219,3 +220,14 @@ def test_written_pairs_are_read_back(tmp_path_factory, prompt, chosen, rejected)
     write_pairs(pairs, path)
     back = usable_pairs(path)
     assert [p.to_record() for p in back] == [p.to_record() for p in pairs]
+
+
+def test_real_pairs_from_outside():
+    """1,100 pairs of another project: six have chosen equal to rejected, and each is named by its line."""
+    path = kit_folder().parent / "shared" / "data" / "instruction-data-with-preference.json"
+    if not path.is_file():
+        pytest.skip("the outside pairs are not beside this clone")
+    reading = read_pairs(path)
+    assert (len(reading.pairs), len(reading.problems)) == (1094, 6)
+    assert {problem.message for problem in reading.problems} == {"is equal to chosen"}
+    assert str(reading.problems[0]) == f"{path}:856: rejected: is equal to chosen"
