@@ -71,7 +71,7 @@ class RewardExplorer(widgets.VBox):
         self.reward.observe(lambda change: self._pay(change["new"]), "value")
         self.beta.observe(lambda _: self._render(), "value")
         controls = widgets.HBox([self.edge, self.reward, self.beta])
-        super().__init__([controls, self.reading, self.figure, self.terms])
+        super().__init__([controls, self.reading, _scrolled(self.figure), self.terms])
         self._render()
 
     def _paid(self) -> float:
@@ -136,7 +136,7 @@ class LogitExplorer(widgets.VBox):
             slider.observe(lambda _: self._move(), "value")
         self.beta.observe(lambda _: self._render(), "value")
         rows = [widgets.HBox([self.state, self.shift, self.beta]), widgets.HBox(self.logits)]
-        super().__init__([*rows, self.reading, self.figure, self.terms])
+        super().__init__([*rows, self.reading, _scrolled(self.figure), self.terms])
         self._load()
 
     def _load(self) -> None:
@@ -210,6 +210,11 @@ def edge_into(mdp: TokenMDP, state: int) -> int:
 
 def _slider(name: str, value: float, low: float, high: float, step: float) -> widgets.FloatSlider:
     return widgets.FloatSlider(value, min=low, max=high, step=step, description=name)
+
+
+def _scrolled(figure: go.FigureWidget) -> widgets.Box:
+    """The figure in a box that scrolls where a page is narrower than the tree."""
+    return widgets.Box([figure], layout=widgets.Layout(overflow="auto"))
 
 
 def _figure(mdp: TokenMDP) -> go.FigureWidget:

@@ -177,6 +177,18 @@ _STYLE = {
 }
 
 
+def scaling_figure(rows: list[tuple[int, float, float]]) -> go.Figure:
+    """Seconds and peak MiB of `bench_token_mdp.measure` against nodes, both axes logarithmic."""
+    nodes, seconds, mib = zip(*rows, strict=True)
+    figure = go.Figure(layout={"height": 340, "margin": {"l": 60, "r": 20, "t": 30, "b": 50}})
+    figure.add_scatter(name="seconds", x=nodes, y=seconds, mode="lines+markers", line={"color": BLUE})
+    dash = {"color": ORANGE, "dash": "dash"}
+    figure.add_scatter(name="peak MiB", x=nodes, y=mib, mode="lines+markers", line=dash)
+    figure.update_xaxes(type="log", title="nodes of the tree")
+    figure.update_yaxes(type="log", title="seconds, MiB")
+    return figure
+
+
 def _depths(levels: Levels) -> np.ndarray:
     return np.repeat(np.arange(len(levels)), [level.size for level in levels])
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from dpoq_lab.bench_token_mdp import measure
 from dpoq_lab.figures import BLUE, GREY, ORANGE
 from dpoq_lab.soft_bellman import reward_from_q, solve, trajectory_probs
 from dpoq_lab.token_mdp import random_reward, trajectory_sums, uniform_tree
@@ -16,6 +17,7 @@ from dpoq_lab.tree_figures import (
     levels,
     optimum_labels,
     reply_names,
+    scaling_figure,
     state_names,
     tree_figure,
     tree_rows,
@@ -116,3 +118,12 @@ def test_a_word_cannot_become_markup():
 def test_the_figure_is_higher_than_its_margins():
     figure = tree_figure(uniform_tree(2, 1, 1.0))
     assert figure.layout.height > figure.layout.margin.t + figure.layout.margin.b + 50
+
+
+def test_scaling_figure_draws_what_was_measured_on_logarithmic_axes():
+    figure = scaling_figure(measure(horizons=(3, 5), repeats=1))
+    seconds, mib = figure.data
+    assert list(seconds.x) == [7, 31]
+    assert min(*seconds.y, *mib.y) > 0
+    assert seconds.line.dash != mib.line.dash
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
