@@ -27,7 +27,7 @@ def inspect(policy: str, reference: str, pairs: str, out: Path, beta: float, max
     """Load two models (the same name serves for both), score a preference file, write the results."""
     model, tokenizer = models.load_frozen(policy)
     model_ref = model if reference == policy else models.load_frozen(reference)[0]
-    _check_same_vocabulary(tokenizer, reference)
+    models.check_same_vocabulary(tokenizer, reference)
     encoding = encode_pairs(tokenizer, usable_pairs(pairs), max_length)
     if not encoding.pairs:
         raise PairsError(f"no usable pair; first problem: {encoding.refused[0]}")
@@ -40,13 +40,6 @@ def inspect(policy: str, reference: str, pairs: str, out: Path, beta: float, max
         "provenance": provenance(),
     }
     return write_inspection(scored, encoding.pairs, beta, out, head)
-
-
-def _check_same_vocabulary(tokenizer: PreTrainedTokenizerFast, reference: str) -> None:
-    if tokenizer.get_vocab() != models.load_tokenizer(reference).get_vocab():
-        raise models.ModelError(
-            f"{reference}: its vocabulary is not the policy's, so token rewards have no meaning"
-        )
 
 
 def score_pairs(

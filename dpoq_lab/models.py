@@ -69,6 +69,12 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
         raise ModelError(f"{name}: has no tokenizer that can be loaded: {_one_line(error)}") from error
 
 
+def check_same_vocabulary(tokenizer: PreTrainedTokenizerFast, reference: str) -> None:
+    """Raise ModelError unless the model `reference` has the vocabulary of `tokenizer`."""
+    if tokenizer.get_vocab() != load_tokenizer(reference).get_vocab():
+        raise ModelError(f"{reference}: its vocabulary is not the policy's, so token rewards have no meaning")
+
+
 def load_frozen(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """`load` without gradients: a reference policy pi_ref."""
     model, tokenizer = load(name, seed)

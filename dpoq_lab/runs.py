@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from dpoq_lab import models
+from dpoq_lab.checkpoints import remove_checkpoints
 from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
 from dpoq_lab.evaluation import accuracy_with_interval
 from dpoq_lab.preferences import PairsError, read_pairs, write_pairs
@@ -57,16 +58,15 @@ def run(request: Request, preset: Preset) -> dict:
     if not train_pairs:
         raise PairsError("no pair is left to train on")
     settings = settings_for(request, preset, models.parameters(policy), len(train_pairs))
-    reference = models.load_frozen(request.reference, request.seed)[0] if request.reference else None
+    reference = None
+    if request.reference:
+        models.check_same_vocabulary(tokenizer, request.reference)
+        reference = models.load_frozen(request.reference, request.seed)[0]
+    counts = {"train": len(train_pairs), "held_out": len(held_out), "left_out": left_out}
     record = {
         "request": {**asdict(request), "out": str(request.out), "resume": False},
         "settings": asdict(settings),
-        "pairs": {
-            "train": len(train_pairs),
-            "held_out": len(held_out),
-            "left_out": left_out,
-            "truncated": encoding.truncated,
-        },
+        "pairs": counts | {"truncated": encoding.truncated},
         "provenance": provenance(),
     }
     accelerator = Accelerator()
@@ -86,6 +86,7 @@ def run(request: Request, preset: Preset) -> dict:
     if accelerator.is_main_process:
         models.save(policy, tokenizer, request.out)
         write_json(request.out / "run.json", {**record, "finished": True})
+        remove_checkpoints(request.out)
     return record
 
 

@@ -19,7 +19,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from dpoq_lab.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
+from dpoq_lab.checkpoints import load_checkpoint, save_checkpoint
 from dpoq_lab.encoding import Batch, EncodedPair, collate
 from dpoq_lab.losses import dpo_loss, log_ratios, score, sft_loss, token_log_probs
 
@@ -60,7 +60,8 @@ def train(
     """Train `policy` in place and return a record of metrics for each step.
 
     The reference is `reference`, or the policy as it is given; its log-probabilities are computed
-    once. With `out`, metrics and checkpoints are written there, and `resume` goes on from them.
+    once. With `out`, metrics and checkpoints are written there, one at the end too, and `resume` goes on
+    from them.
     Raises TrainingError if a loss or gradient is not finite.
     """
     accelerator = Accelerator()
@@ -89,8 +90,6 @@ def train(
             bar.update()
             if accelerator.is_main_process:
                 _after_step(record, out, settings, accelerator.unwrap_model(policy), optimizer, on_log)
-    if out is not None and accelerator.is_main_process:
-        remove_checkpoints(out)
     accelerator.wait_for_everyone()
     return log
 
@@ -290,7 +289,7 @@ def _after_step(
         with (out / "metrics.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
         done = record["step"] + 1
-        if done % settings.checkpoint_every == 0 and done < settings.steps:
+        if done % settings.checkpoint_every == 0 or done == settings.steps:
             save_checkpoint(out, done, policy, optimizer)
     if on_log is not None:
         on_log(record)

@@ -96,6 +96,34 @@ def test_an_unfinished_run_is_resumed_only_as_it_was_started(few, tmp_path, caps
     assert "started with another seed" in error_of(capsys)
     assert train(few, out, "--resume") == 0
     assert json.loads((out / "run.json").read_text())["finished"]
+    assert not list(out.glob("*checkpoint*"))
+
+
+def test_a_run_killed_while_it_is_judged_keeps_its_weights(few, tmp_path, monkeypatch):
+    """Killed after the last step: --resume trains nothing again and ends with the same weights."""
+    from dpoq_lab import runs, training
+
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    assert train(few, whole) == 0
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.models, "save", killed)
+        assert train(few, out) == 1
+    monkeypatch.setattr(training, "_step", killed)
+    assert train(few, out, "--resume") == 0
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_reference_of_another_vocabulary_is_refused_before_anything_is_written(few, tmp_path, capsys):
+    from dpoq_lab import models
+
+    models.save(models.tiny(), models.build_tiny_tokenizer(["a b c"], vocab_size=300), tmp_path / "other")
+    assert train(few, tmp_path / "run", "--reference", str(tmp_path / "other")) == 1
+    assert "vocabulary is not the policy's" in error_of(capsys)
+    assert not (tmp_path / "run").exists()
 
 
 def test_failures_are_one_line_and_write_nothing(few, tmp_path, capsys):
