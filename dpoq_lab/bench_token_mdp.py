@@ -11,9 +11,9 @@ from dpoq_lab.token_mdp import Levels, TokenMDP, random_reward, random_tree
 HORIZONS = (10, 12, 14, 16, 18, 20)
 
 
-def main() -> None:
+def main(horizons: Sequence[int] = HORIZONS, repeats: int = 3) -> None:
     """Print a row for each tree, then how seconds a node grow from the middle to the last."""
-    rows = measure()
+    rows = measure(horizons, repeats)
     print(f"{'nodes':>9}{'seconds':>11}{'peak MiB':>10}")
     for nodes, seconds, mib in rows:
         print(f"{nodes:9d}{seconds:11.5f}{mib:10.2f}")
