@@ -76,9 +76,11 @@ def check_same_vocabulary(tokenizer: PreTrainedTokenizerFast, reference: str) ->
 
 
 def load_frozen(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """`load` without gradients: a reference policy pi_ref."""
+    """`load` without gradients, on the device that Accelerate finds: a model to score with, or pi_ref."""
+    from accelerate import PartialState
+
     model, tokenizer = load(name, seed)
-    return model.requires_grad_(False), tokenizer
+    return model.requires_grad_(False).to(PartialState().device), tokenizer
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
