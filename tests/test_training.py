@@ -39,7 +39,8 @@ def test_step_0_is_exact_in_bfloat16_too(tiny, train_pairs):
     """The reference is scored in the batches that training sees, so rounding cancels."""
     settings = replace(DPO, bf16=True, steps=6, micro_batch=2, lr=1e-12)
     log = train(tiny, train_pairs, 1, settings)
-    assert all(record["loss_mean"] == pytest.approx(math.log(2), abs=1e-4) for record in log)
+    assert [record["kl_ref_pi_token_mean"] for record in log] == [0.0] * 6
+    assert all(record["loss_mean"] == pytest.approx(math.log(2), abs=1e-6) for record in log)
 
 
 def test_dpo_lowers_the_loss_and_parts_the_rewards(tiny, train_pairs):
