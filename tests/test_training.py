@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dpoq_lab import training
 from dpoq_lab.models import tiny as build_tiny
 from dpoq_lab.training import Settings, TrainingError, first_pass, step_indices, steps_for, train
 
@@ -36,11 +37,25 @@ def test_step_0_is_ln_2_and_every_reward_is_0(tiny, train_pairs):
 
 
 def test_step_0_is_exact_in_bfloat16_too(tiny, train_pairs):
-    """The reference is scored in the batches that training sees, so rounding cancels."""
+    """The reference is rounded as the policy is, so rounding cancels."""
     settings = replace(DPO, bf16=True, steps=6, micro_batch=2, lr=1e-12)
     log = train(tiny, train_pairs, 1, settings)
     assert [record["kl_ref_pi_token_mean"] for record in log] == [0.0] * 6
     assert all(record["loss_mean"] == pytest.approx(math.log(2), abs=1e-6) for record in log)
+
+
+def test_the_reference_is_scored_in_the_batches_that_training_sees(tiny, train_pairs, monkeypatch):
+    """One pass: 6 steps of 4 pairs in micro-batches of 2 are 12 batches, scored first and then trained on."""
+    seen, collate = [], training._collate
+
+    def spy(pairs, *rest):
+        seen.append([pair.pair.where for pair in pairs])
+        return collate(pairs, *rest)
+
+    monkeypatch.setattr(training, "_collate", spy)
+    train(tiny, train_pairs, 1, replace(DPO, steps=6, micro_batch=2))
+    assert len(seen) == 24
+    assert seen[:12] == seen[12:]
 
 
 def test_dpo_lowers_the_loss_and_parts_the_rewards(tiny, train_pairs):
