@@ -34,10 +34,8 @@ def load(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizer
     """
     if name == "tiny":
         return tiny(seed), tiny_tokenizer()
-    source = str(smollm2.fetch()) if name == "smollm2-135m" else name
-    gguf = _gguf_file(Path(source))
-    _refuse_pickle(Path(source))
-    folder = str(Path(source).parent) if gguf and Path(source).is_file() else source
+    folder, gguf = _resolve(name)
+    _refuse_pickle(Path(folder))
     transformers_logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
@@ -60,9 +58,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """The tokenizer of a model alone. Raises ModelError or smollm2.FetchError."""
     if name == "tiny":
         return tiny_tokenizer()
-    source = str(smollm2.fetch()) if name == "smollm2-135m" else name
-    gguf = _gguf_file(Path(source))
-    folder = str(Path(source).parent) if gguf and Path(source).is_file() else source
+    folder, gguf = _resolve(name)
     try:
         return AutoTokenizer.from_pretrained(folder, **_gguf_options(gguf))
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -151,6 +147,15 @@ def parameters(model: torch.nn.Module) -> int:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
+
+
+def _resolve(name: str) -> tuple[str, str | None]:
+    """Where a model lies, a folder or hub id, and the GGUF file in it that holds its weights, if one does."""
+    source = Path(smollm2.fetch() if name == "smollm2-135m" else name)
+    gguf = _gguf_file(source)
+    if gguf and source.is_file():
+        return str(source.parent), gguf
+    return str(source), gguf
 
 
 def _gguf_file(source: Path) -> str | None:
