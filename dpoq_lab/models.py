@@ -91,12 +91,18 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Pat
 
 def tiny(seed: int = 0) -> LlamaForCausalLM:
     """An untrained Llama-style model of about 1M parameters for the tokenizer in `data/`."""
-    tokenizer = tiny_tokenizer()
+    return build(tiny_tokenizer(), hidden_size=128, layers=4, seed=seed)
+
+
+def build(
+    tokenizer: PreTrainedTokenizerFast, hidden_size: int, layers: int, seed: int = 0
+) -> LlamaForCausalLM:
+    """An untrained Llama-style model of four heads and up to 512 positions for `tokenizer`."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=352,
-        num_hidden_layers=4,
+        hidden_size=hidden_size,
+        intermediate_size=hidden_size * 11 // 4,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=512,

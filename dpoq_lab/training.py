@@ -32,7 +32,8 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run does. `lr` warms up linearly over `warmup_steps` steps and then stays."""
+    """What a run does. `lr` warms up linearly over `warmup_steps` steps; then it stays, or with `decay`
+    falls linearly to 0 at the last step."""
 
     method: str  # "sft" or "dpo"
     lr: float
@@ -41,6 +42,7 @@ class Settings:
     micro_batch: int  # pairs in memory at once
     beta: float = 0.1
     warmup_steps: int = 10
+    decay: bool = False
     clip: float = 1.0
     seed: int = 0
     bf16: bool = False
@@ -113,6 +115,15 @@ def steps_for(n: int, batch_size: int, epochs: int) -> int:
     return epochs * (n // min(batch_size, n))
 
 
+def learning_rate(step: int, settings: Settings) -> float:
+    """The learning rate of a step: a linear warm-up, then constant or a linear fall to 0."""
+    rate = settings.lr * min(1.0, (step + 1) / max(settings.warmup_steps, 1))
+    if not settings.decay:
+        return rate
+    left = (settings.steps - step) / max(settings.steps - settings.warmup_steps, 1)
+    return min(rate, settings.lr * left)
+
+
 def micro_batches(
     indices: list[int], pairs: list[EncodedPair], settings: Settings, accelerator: Accelerator
 ) -> list[list[int]]:
@@ -182,7 +193,7 @@ def _step(
     micros = micro_batches(indices, data.pairs, settings, accelerator)
     weight = _weight([data.pairs[i] for i in indices], settings)
     for group in optimizer.param_groups:
-        group["lr"] = settings.lr * min(1.0, (step + 1) / max(settings.warmup_steps, 1))
+        group["lr"] = learning_rate(step, settings)
     sums: dict[str, float] = {}
     for number, micro in enumerate(micros):
         last = number == len(micros) - 1

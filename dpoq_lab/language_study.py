@@ -1,0 +1,216 @@
+"""Credit assignment, measured: train on order notes over seeds and score -r against the known truth.
+
+`python -m dpoq_lab.language_study --out FOLDER` makes the table of lesson 06; with `--preset ci` in seconds.
+"""
+
+import argparse
+import time
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from scipy.stats import t as student_t
+from transformers import PreTrainedModel
+
+from dpoq_lab import models
+from dpoq_lab.encoding import EncodedPair, encode_pairs, flaw_mask, pad_id
+from dpoq_lab.evaluation import accuracy
+from dpoq_lab.languages import notes, order_pair, order_pairs, order_tokenizer, stitching_pairs
+from dpoq_lab.preferences import Pair
+from dpoq_lab.provenance import provenance
+from dpoq_lab.rewards import TokenScores, auroc, precision_at_1, score_responses
+from dpoq_lab.runs import write_json
+from dpoq_lab.training import Settings, train
+
+TOKENIZER = order_tokenizer()
+PAD = pad_id(TOKENIZER)
+HIDDEN_SIZE, LAYERS, BETA = 64, 2, 0.5
+BASE = Settings("sft", lr=3e-3, steps=450, batch_size=64, micro_batch=64, decay=True)
+SFT = Settings("sft", lr=1e-3, steps=80, batch_size=64, micro_batch=64)
+DPO = Settings("dpo", lr=1e-4, steps=120, batch_size=32, micro_batch=32, beta=BETA, decay=True)
+NAMES = ("base", "SFT", "DPO from SFT", "DPO from base", "shuffled labels", "one error a reply")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a study is: notes for the base, preference pairs, held-out pairs, and its steps."""
+
+    notes: int
+    pairs: int
+    held_out: int
+    base_steps: int
+    sft_steps: int
+    dpo_steps: int
+
+
+SIZES = {
+    "ci": Size(notes=640, pairs=128, held_out=40, base_steps=10, sft_steps=4, dpo_steps=4),
+    "laptop": Size(notes=16_000, pairs=2_000, held_out=300, base_steps=450, sft_steps=80, dpo_steps=120),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """The six policies of one seed, and the DPO runs' metrics; `references` names each policy's pi_ref."""
+
+    policies: dict[str, PreTrainedModel]
+    logs: dict[str, list[dict]]
+    references = {"DPO from SFT": "SFT", "DPO from base": "base"} | dict.fromkeys(NAMES[4:], "SFT")
+
+
+def encode(pairs: list[Pair]) -> list[EncodedPair]:
+    """Pairs of the language as tokens."""
+    return encode_pairs(TOKENIZER, pairs, max_length=256).pairs
+
+
+def train_policies(size: Size, seed: int) -> Study:
+    """Base on a sloppy writer's notes, SFT on chosen replies, and four DPO runs. Deterministic in `seed`."""
+    pairs = encode(order_pairs(size.pairs, seed))
+    base = models.build(TOKENIZER, HIDDEN_SIZE, LAYERS, seed)
+    # SFT reads only the chosen reply, so the second one may be any other
+    reading = encode([Pair(prompt, reply, f"{reply} .") for prompt, reply in notes(size.notes, seed)])
+    train(base, reading, PAD, replace(BASE, steps=size.base_steps, seed=seed))
+    sft = deepcopy(base)
+    train(sft, pairs, PAD, replace(SFT, steps=size.sft_steps, seed=seed))
+    policies, logs = {"base": base, "SFT": sft}, {}
+    data = {
+        "DPO from SFT": pairs,
+        "DPO from base": pairs,
+        "shuffled labels": encode(shuffled([pair.pair for pair in pairs], seed)),
+        "one error a reply": encode(stitching_pairs(size.pairs, seed, slips=1)),
+    }
+    for name, shown in data.items():
+        policies[name] = deepcopy(policies[Study.references[name]])
+        logs[name] = train(policies[name], shown, PAD, replace(DPO, steps=size.dpo_steps, seed=seed))
+    return Study(policies, logs)
+
+
+def shuffled(pairs: list[Pair], seed: int) -> list[Pair]:
+    """The same pairs with the label of each drawn by a fair coin: a control that can learn nothing."""
+    random = Random(f"labels {seed}")
+    return [
+        order_pair(pair.prompt, pair.rejected, pair.chosen) if random.random() < 0.5 else pair
+        for pair in pairs
+    ]
+
+
+def scores_of(study: Study, name: str, responses: list) -> list[TokenScores]:
+    """`responses` scored by the policy `name` and its reference (for base and SFT, itself)."""
+    reference = study.policies[study.references.get(name, name)]
+    return score_responses(study.policies[name], reference, TOKENIZER, responses, batch_size=64, top=0)
+
+
+def detector_row(suspicion: list[list[float]], labels: list[list[bool]]) -> dict[str, float]:
+    """AUROC over all tokens and precision at 1 over replies that hold an error."""
+    return {
+        "auroc": auroc(np.concatenate(suspicion), np.concatenate(labels)),
+        "precision_at_1": precision_at_1(suspicion, labels)[0],
+    }
+
+
+def credit_table(study: Study, size: Size, seed: int) -> dict[str, dict[str, float]]:
+    """One seed's rows: for each detector, how well it finds the planted errors of held-out replies."""
+    held_out = encode(order_pairs(size.held_out, seed + 1_000_000))
+    replies = [pair.rejected for pair in held_out]
+    labels = [flaw_mask(reply) for reply in replies]
+    rows = {"chance": {"auroc": 0.5, "precision_at_1": chance_of_a_hit(labels)}}
+    for name in NAMES:
+        scores = scores_of(study, name, replies)
+        rows[f"surprisal, {name}"] = detector_row([[-logp for logp in s.logp_policy] for s in scores], labels)
+        if name in study.references:
+            rows[f"-r, {name}"] = detector_row([[-r for r in s.rewards(BETA)] for s in scores], labels)
+            rows[f"-r, {name}"] |= pair_row(study, name, held_out, scores)
+    return rows
+
+
+def pair_row(
+    study: Study, name: str, held_out: list[EncodedPair], rejected: list[TokenScores]
+) -> dict[str, float]:
+    """Held-out pair accuracy, and the summed rewards of chosen and rejected replies, in nats."""
+    chosen = scores_of(study, name, [pair.chosen for pair in held_out])
+    rewards = [[sum(s.rewards(BETA)) for s in side] for side in (chosen, rejected)]
+    return {
+        "accuracy": accuracy((np.array(rewards[0]) - np.array(rewards[1])).tolist()),
+        "chosen_reward_sum": float(np.mean(rewards[0])),
+        "rejected_reward_sum": float(np.mean(rewards[1])),
+    }
+
+
+def stitching_row(study: Study, name: str, size: Size, seed: int) -> dict[str, float]:
+    """Replies with two errors: how often -r ranks the first, the second, and both above every other word."""
+    replies = [pair.rejected for pair in encode(stitching_pairs(size.held_out, seed + 1_000_000, slips=2))]
+    found = []
+    for scores, reply in zip(scores_of(study, name, replies), replies, strict=True):
+        blame = -np.array(scores.rewards(BETA))
+        planted = np.flatnonzero(flaw_mask(reply))
+        found.append(blame[planted] > np.delete(blame, planted).max())
+    first, second = np.array(found).T
+    return {"first": first.mean(), "second": second.mean(), "both": (first & second).mean()}
+
+
+def chance_of_a_hit(labels: list[list[bool]]) -> float:
+    """Precision at 1 of a random guess: the mean share of errors in replies that hold one."""
+    return float(np.mean([np.mean(row) for row in labels if any(row)]))
+
+
+def over_seeds(values: list[float]) -> dict[str, float]:
+    """Mean, standard deviation and the half-width of the 95% t interval over seeds."""
+    n, sd = len(values), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+    half = float(student_t.ppf(0.975, n - 1)) * sd / n**0.5 if n > 1 else float("nan")
+    return {"mean": float(np.mean(values)), "sd": sd, "half_95": half, "values": [float(v) for v in values]}
+
+
+def summarise_seeds(tables: list[dict[str, dict[str, float]]]) -> dict:
+    """Rows of single seeds to one row of `over_seeds` a measure."""
+    return {
+        name: {measure: over_seeds([table[name][measure] for table in tables]) for measure in row}
+        for name, row in tables[0].items()
+    }
+
+
+def table_lines(summary: dict) -> str:
+    """The table as text: mean and the half-width of the 95% interval over seeds."""
+    lines = [f"{'':<30} {'precision at 1':>15} {'AUROC':>15}"]
+    for name, row in summary.items():
+        found = [f"{row[m]['mean']:.2f} ± {row[m]['half_95']:.2f}" for m in ("precision_at_1", "auroc")]
+        lines.append(f"{name:<30} {found[0]:>15} {found[1]:>15}")
+    return "\n".join(lines)
+
+
+def measure_seed(size: Size, seed: int) -> tuple[Study, dict, dict]:
+    """Train and score one seed: the study, its credit rows and its stitching rows."""
+    study = train_policies(size, seed)
+    stitching = {
+        f"-r, {name}": stitching_row(study, name, size, seed)
+        for name in ("DPO from SFT", "one error a reply", "shuffled labels")
+    }
+    return study, credit_table(study, size, seed), stitching
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure over seeds and write `credit.json`, with one model folder a policy of the first seed."""
+    parser = argparse.ArgumentParser(description="token credit on order notes, over seeds")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--preset", choices=SIZES, default="laptop")
+    options = parser.parse_args(arguments)
+    size, started = SIZES[options.preset], time.perf_counter()
+    options.out.mkdir(parents=True, exist_ok=True)
+    found = []
+    for seed in range(options.seeds):
+        study, *tables = measure_seed(size, seed)
+        found.append(tables)
+        if seed == 0:
+            for name, policy in study.policies.items():
+                models.save(policy, TOKENIZER, options.out / name.lower().replace(" ", "-"))
+    credit, stitching = (summarise_seeds(list(tables)) for tables in zip(*found, strict=True))
+    record = {"size": asdict(size), "beta": BETA, "seeds": options.seeds, "credit": credit}
+    record |= {"stitching": stitching, "seconds": round(time.perf_counter() - started, 1)}
+    write_json(options.out / "credit.json", record | {"provenance": provenance()})
+    print(table_lines(credit))
+
+
+if __name__ == "__main__":
+    main()
