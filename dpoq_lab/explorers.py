@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import BoundaryError, EncodedPair, encode_response, flaw_mask
 from dpoq_lab.figures import dpo_loss_figure, draw_dpo_loss
+from dpoq_lab.preferences import Pair, Span
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.token_picker import TokenPicker
 from dpoq_lab.token_view import cells, heat_map, legend, signed, visible
@@ -155,7 +156,7 @@ class TokenExplorer(widgets.VBox):
             )
             return
         policy, reference, tokenizer = self._models
-        flaws = getattr(pair, f"{role}_flaws") if text == getattr(pair, role) else ()
+        flaws = self._flaws(pair, role, text)
         try:
             response = encode_response(tokenizer, pair.prompt, text, self._max_length, flaws)
         except BoundaryError as error:
@@ -164,6 +165,10 @@ class TokenExplorer(widgets.VBox):
         self._scores[role] = score_responses(policy, reference, tokenizer, [response])[0]
         self.message.value = f"Scored again: {len(response.ids)} tokens."
         self._render()
+
+    def _flaws(self, pair: Pair, role: str, text: str) -> tuple[Span, ...]:
+        """The known flaws of a response: of an edited one, none are known."""
+        return getattr(pair, f"{role}_flaws") if text == getattr(pair, role) else ()
 
     def _choose(self, role: str, index: int) -> None:
         if index < 0:

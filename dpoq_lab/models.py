@@ -95,9 +95,16 @@ def tiny(seed: int = 0) -> LlamaForCausalLM:
 
 
 def build(
-    tokenizer: PreTrainedTokenizerFast, hidden_size: int, layers: int, seed: int = 0
+    tokenizer: PreTrainedTokenizerFast,
+    hidden_size: int,
+    layers: int,
+    seed: int = 0,
+    initializer_range: float = 0.02,
 ) -> LlamaForCausalLM:
-    """An untrained Llama-style model of four heads and up to 512 positions for `tokenizer`."""
+    """An untrained Llama-style model of four heads and up to 512 positions for `tokenizer`.
+
+    `initializer_range` is the standard deviation of the first weights.
+    """
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
@@ -107,6 +114,7 @@ def build(
         num_key_value_heads=4,
         max_position_embeddings=512,
         tie_word_embeddings=True,
+        initializer_range=initializer_range,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

@@ -1,0 +1,102 @@
+"""The study: its controls mean what they say, and the stored table is what its models give."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dpoq_lab.encoding import flaw_mask
+from dpoq_lab.language_study import (
+    NAMES,
+    SIZES,
+    Size,
+    chance_of_a_hit,
+    credit_table,
+    encode,
+    main,
+    measure_seed,
+    over_seeds,
+    scores_of,
+    shuffled,
+    stored_study,
+)
+from dpoq_lab.languages import order_pairs
+
+TINY = Size(notes=64, pairs=32, held_out=10, base_steps=2, sft_steps=2, dpo_steps=2)
+
+
+def test_shuffled_labels_keep_the_pairs_and_swap_about_half():
+    pairs = order_pairs(400, 0)
+    mixed = shuffled(pairs, 0)
+    swapped = [a.chosen != b.chosen for a, b in zip(pairs, mixed, strict=True)]
+    assert 0.4 < np.mean(swapped) < 0.6
+    for a, b in zip(pairs, mixed, strict=True):
+        assert {(a.chosen, a.chosen_flaws), (a.rejected, a.rejected_flaws)} == {
+            (b.chosen, b.chosen_flaws),
+            (b.rejected, b.rejected_flaws),
+        }
+
+
+def test_chance_is_the_mean_share_of_errors_where_there_are_any():
+    assert chance_of_a_hit([[True, False], [False, False], [True, False, False, False]]) == 0.375
+
+
+def test_an_interval_over_five_seeds_uses_students_t():
+    """Values 1 to 5: sd sqrt(2.5), and t = 2.776 at four degrees of freedom."""
+    found = over_seeds([1, 2, 3, 4, 5])
+    assert (found["mean"], found["sd"]) == (3, pytest.approx(math.sqrt(2.5)))
+    assert found["half_95"] == pytest.approx(2.7764 * math.sqrt(2.5) / math.sqrt(5), rel=1e-4)
+
+
+def test_a_seed_gives_the_same_table_twice():
+    _, first, stitching = measure_seed(TINY, 3)
+    _, again, same = measure_seed(TINY, 3)
+    for table, other in ((first, again), (stitching, same)):
+        for name, row in table.items():
+            assert row == pytest.approx(other[name], abs=1e-6, nan_ok=True)
+
+
+def test_the_command_writes_what_it_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(SIZES, "ci", TINY)
+    main(["--out", str(tmp_path), "--seeds", "1", "--preset", "ci"])
+    assert "chance" in capsys.readouterr().out
+    study, record = stored_study(tmp_path)
+    assert record["seeds"] == 1
+    assert set(study.policies) == set(NAMES)
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return stored_study()
+
+
+def test_base_and_sft_are_their_own_references_so_their_rewards_are_zero(stored):
+    replies = [pair.rejected for pair in encode(order_pairs(3, 5))]
+    assert all(set(s.rewards(1.0)) == {0.0} for s in scores_of(stored[0], "SFT", replies))
+
+
+def test_the_stored_models_give_the_stored_figures_of_their_seed(stored):
+    """All six models, scored again on the 300 held-out replies of seed 0."""
+    study, record = stored
+    size = Size(**record["size"])
+    for name, row in credit_table(study, size, seed=0).items():
+        expected = {m: record["credit"][name][m]["values"][0] for m in row}
+        assert row == pytest.approx(expected, abs=0.02)
+
+
+def test_what_the_issue_asks_is_in_the_stored_table(stored):
+    credit = stored[1]["credit"]
+
+    def low(name):
+        row = credit[name]["precision_at_1"]
+        return row["mean"] - row["half_95"]
+
+    def high(name):
+        row = credit[name]["precision_at_1"]
+        return row["mean"] + row["half_95"]
+
+    assert credit["-r, DPO from SFT"]["precision_at_1"]["mean"] >= 0.9
+    assert low("-r, DPO from SFT") > high("surprisal, SFT") + 0.3
+    assert min(credit["-r, DPO from SFT"]["accuracy"]["values"]) > 0.8
+    labels = [flaw_mask(pair.rejected) for pair in encode(order_pairs(300, 1_000_000))]
+    assert credit["chance"]["precision_at_1"]["values"][0] == pytest.approx(chance_of_a_hit(labels))
