@@ -1,4 +1,4 @@
-"""Order notes: every word's reward is known, every planted error is marked, and nothing depends on the run."""
+"""Order notes: every word has a known reward, planted errors are marked, and the seed decides all."""
 
 from random import Random
 
