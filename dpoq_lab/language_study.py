@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import shutil
 import time
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -13,14 +14,24 @@ from random import Random
 
 import numpy as np
 from scipy.stats import t as student_t
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models
 from dpoq_lab.encoding import EncodedPair, encode_pairs, flaw_mask, pad_id
 from dpoq_lab.evaluation import accuracy
-from dpoq_lab.languages import notes, order_pair, order_pairs, order_tokenizer, stitching_pairs
+from dpoq_lab.languages import (
+    FACTS,
+    LARGE_FACTS,
+    Facts,
+    notes,
+    order_pair,
+    order_pairs,
+    order_tokenizer,
+    stitching_pairs,
+)
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair
+from dpoq_lab.presets import bf16_is_fast
 from dpoq_lab.provenance import provenance
 from dpoq_lab.rewards import TokenScores, auroc, precision_at_1, score_responses
 from dpoq_lab.runs import write_json
@@ -28,7 +39,7 @@ from dpoq_lab.training import Settings, train
 
 TOKENIZER = order_tokenizer()
 PAD = pad_id(TOKENIZER)
-HIDDEN_SIZE, LAYERS, BETA = 64, 2, 0.5
+BETA = 0.5
 BASE = Settings("sft", lr=3e-3, steps=300, batch_size=64, micro_batch=64, decay=True)
 SFT = Settings("sft", lr=1e-3, steps=80, batch_size=64, micro_batch=64)
 DPO = Settings("dpo", lr=1e-4, steps=120, batch_size=32, micro_batch=32, beta=BETA, decay=True)
@@ -37,7 +48,10 @@ NAMES = ("base", "SFT", "DPO from SFT", "DPO from base", "shuffled labels", "one
 
 @dataclass(frozen=True)
 class Size:
-    """How large a study is: notes for the base, preference pairs, held-out pairs, and its steps."""
+    """How large a study is: notes for the base, preference pairs, held-out pairs, steps, and the model.
+
+    `large` takes the larger language of twelve facts and trains in bfloat16 where that is fast.
+    """
 
     notes: int
     pairs: int
@@ -45,11 +59,43 @@ class Size:
     base_steps: int
     sft_steps: int
     dpo_steps: int
+    hidden_size: int = 64
+    layers: int = 2
+    # at the usual 0.02 a model this narrow does not learn to look a fact up in these steps
+    initializer_range: float = 0.1
+    base_lr: float = 3e-3
+    micro_batch: int = 64
+    large: bool = False
+
+    @property
+    def facts(self) -> Facts:
+        """The facts of the language."""
+        return LARGE_FACTS if self.large else FACTS
+
+    def settings(self, stage: Settings, steps: int, seed: int) -> Settings:
+        """A stage's settings at this size."""
+        lr = self.base_lr if stage is BASE else stage.lr
+        micro_batch = min(self.micro_batch, stage.micro_batch)
+        bf16 = self.large and bf16_is_fast()
+        return replace(stage, steps=steps, seed=seed, lr=lr, micro_batch=micro_batch, bf16=bf16)
 
 
 SIZES = {
     "ci": Size(notes=640, pairs=128, held_out=40, base_steps=10, sft_steps=4, dpo_steps=4),
     "laptop": Size(notes=16_000, pairs=2_000, held_out=300, base_steps=300, sft_steps=80, dpo_steps=120),
+    "gpu": Size(
+        notes=100_000,
+        pairs=8_000,
+        held_out=1_000,
+        base_steps=3_000,
+        sft_steps=160,
+        dpo_steps=480,
+        hidden_size=512,
+        layers=8,
+        initializer_range=0.035,
+        base_lr=5e-4,
+        large=True,
+    ),
 }
 
 
@@ -59,6 +105,7 @@ class Study:
 
     policies: dict[str, PreTrainedModel]
     logs: dict[str, list[dict]]
+    tokenizer: PreTrainedTokenizerFast = TOKENIZER
     references = {"DPO from SFT": "SFT", "DPO from base": "base"} | dict.fromkeys(NAMES[4:], "SFT")
 
 
@@ -66,7 +113,8 @@ def stored_study(folder: Path | None = None) -> tuple[Study, dict]:
     """The policies of seed 0 and the record that `main` wrote (default: those in `data/runs/order-notes`)."""
     folder = folder or data_folder() / "runs" / "order-notes"
     policies = {name: models.load_frozen(str(folder / folder_of(name)))[0] for name in NAMES}
-    return Study(policies, {}), json.loads((folder / "credit.json").read_text(encoding="utf-8"))
+    tokenizer = models.load_tokenizer(str(folder / "base"))
+    return Study(policies, {}, tokenizer), json.loads((folder / "credit.json").read_text(encoding="utf-8"))
 
 
 def folder_of(name: str) -> str:
@@ -74,32 +122,54 @@ def folder_of(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def encode(pairs: list[Pair]) -> list[EncodedPair]:
+def encode(pairs: list[Pair], tokenizer: PreTrainedTokenizerFast = TOKENIZER) -> list[EncodedPair]:
     """Pairs of the language as tokens."""
-    return encode_pairs(TOKENIZER, pairs, max_length=256).pairs
+    return encode_pairs(tokenizer, pairs, max_length=256).pairs
 
 
-def train_policies(size: Size, seed: int) -> Study:
-    """Base on a sloppy writer's notes, SFT on chosen replies, and four DPO runs. Deterministic in `seed`."""
-    pairs = encode(order_pairs(size.pairs, seed))
-    # at the usual 0.02 a model this narrow does not learn to look a fact up in these steps
-    base = models.build(TOKENIZER, HIDDEN_SIZE, LAYERS, seed, initializer_range=0.1)
+def build_base(size: Size, seed: int) -> PreTrainedModel:
+    """The untrained model of a study."""
+    tokenizer = order_tokenizer(size.facts)
+    return models.build(tokenizer, size.hidden_size, size.layers, seed, size.initializer_range)
+
+
+def train_policies(size: Size, seed: int, out: Path | None = None) -> Study:
+    """Base on a sloppy writer's notes, SFT on chosen replies, and four DPO runs. Deterministic in `seed`.
+
+    With `out` every stage keeps checkpoints there, and a second call goes on from them.
+    """
+    tokenizer = order_tokenizer(size.facts)
+    pairs = encode(order_pairs(size.pairs, seed, facts=size.facts), tokenizer)
     # SFT reads only the chosen reply, so the second one may be any other
-    reading = encode([Pair(prompt, reply, f"{reply} .") for prompt, reply in notes(size.notes, seed)])
-    train(base, reading, PAD, replace(BASE, steps=size.base_steps, seed=seed))
-    sft = deepcopy(base)
-    train(sft, pairs, PAD, replace(SFT, steps=size.sft_steps, seed=seed))
-    policies, logs = {"base": base, "SFT": sft}, {}
+    written = notes(size.notes, seed, facts=size.facts)
+    reading = encode([Pair(prompt, reply, f"{reply} .") for prompt, reply in written], tokenizer)
+    policies = {"base": build_base(size, seed)}
+    logs = {
+        "base": train_stage(
+            policies["base"], reading, size.settings(BASE, size.base_steps, seed), out and out / "base"
+        )
+    }
+    policies["SFT"] = deepcopy(policies["base"])
+    stage = size.settings(SFT, size.sft_steps, seed)
+    logs["SFT"] = train_stage(policies["SFT"], pairs, stage, out and out / "sft")
     data = {
         "DPO from SFT": pairs,
         "DPO from base": pairs,
-        "shuffled labels": encode(shuffled([pair.pair for pair in pairs], seed)),
-        "one error a reply": encode(stitching_pairs(size.pairs, seed, slips=1)),
+        "shuffled labels": encode(shuffled([pair.pair for pair in pairs], seed), tokenizer),
+        "one error a reply": encode(stitching_pairs(size.pairs, seed, 1, size.facts), tokenizer),
     }
+    stage = size.settings(DPO, size.dpo_steps, seed)
     for name, shown in data.items():
         policies[name] = deepcopy(policies[Study.references[name]])
-        logs[name] = train(policies[name], shown, PAD, replace(DPO, steps=size.dpo_steps, seed=seed))
-    return Study(policies, logs)
+        logs[name] = train_stage(policies[name], shown, stage, out and out / folder_of(name))
+    return Study(policies, logs, tokenizer)
+
+
+def train_stage(
+    policy: PreTrainedModel, pairs: list[EncodedPair], settings: Settings, out: Path | None = None
+) -> list[dict]:
+    """Train in place, its own reference; with `out`, go on from what lies there."""
+    return train(policy, pairs, PAD, settings, out=out, resume=out is not None)
 
 
 def shuffled(pairs: list[Pair], seed: int) -> list[Pair]:
@@ -114,7 +184,7 @@ def shuffled(pairs: list[Pair], seed: int) -> list[Pair]:
 def scores_of(study: Study, name: str, responses: list) -> list[TokenScores]:
     """`responses` scored by the policy `name` and its reference (for base and SFT, itself)."""
     reference = study.policies[study.references.get(name, name)]
-    return score_responses(study.policies[name], reference, TOKENIZER, responses, batch_size=64, top=0)
+    return score_responses(study.policies[name], reference, study.tokenizer, responses, batch_size=64, top=0)
 
 
 def detector_row(suspicion: list[list[float]], labels: list[list[bool]]) -> dict[str, float]:
@@ -127,7 +197,7 @@ def detector_row(suspicion: list[list[float]], labels: list[list[bool]]) -> dict
 
 def credit_table(study: Study, size: Size, seed: int) -> dict[str, dict[str, float]]:
     """One seed's rows: for each detector, how well it finds the planted errors of held-out replies."""
-    held_out = encode(order_pairs(size.held_out, seed + 1_000_000))
+    held_out = encode(order_pairs(size.held_out, held_out_seed(seed), facts=size.facts), study.tokenizer)
     replies = [pair.rejected for pair in held_out]
     labels = [flaw_mask(reply) for reply in replies]
     rows = {"chance": {"auroc": 0.5, "precision_at_1": chance_of_a_hit(labels)}}
@@ -155,7 +225,8 @@ def pair_row(
 
 def stitching_row(study: Study, name: str, size: Size, seed: int) -> dict[str, float]:
     """Replies with two errors: how often -r ranks the first, the second, and both above every other word."""
-    replies = [pair.rejected for pair in encode(stitching_pairs(size.held_out, seed + 1_000_000, slips=2))]
+    pairs = stitching_pairs(size.held_out, held_out_seed(seed), 2, size.facts)
+    replies = [pair.rejected for pair in encode(pairs, study.tokenizer)]
     found = []
     for scores, reply in zip(scores_of(study, name, replies), replies, strict=True):
         blame = -np.array(scores.rewards(BETA))
@@ -163,6 +234,11 @@ def stitching_row(study: Study, name: str, size: Size, seed: int) -> dict[str, f
         found.append(blame[planted] > np.delete(blame, planted).max())
     first, second = np.array(found).T
     return {"first": first.mean(), "second": second.mean(), "both": (first & second).mean()}
+
+
+def held_out_seed(seed: int) -> int:
+    """The seed of the held-out pairs of a training seed."""
+    return seed + 1_000_000
 
 
 def chance_of_a_hit(labels: list[list[bool]]) -> float:
@@ -194,9 +270,9 @@ def table_lines(summary: dict) -> str:
     return "\n".join(lines)
 
 
-def measure_seed(size: Size, seed: int) -> tuple[Study, dict, dict]:
+def measure_seed(size: Size, seed: int, out: Path | None = None) -> tuple[Study, dict, dict]:
     """Train and score one seed: the study, its credit rows and its stitching rows."""
-    study = train_policies(size, seed)
+    study = train_policies(size, seed, out)
     stitching = {
         f"-r, {name}": stitching_row(study, name, size, seed)
         for name in ("DPO from SFT", "one error a reply", "shuffled labels")
@@ -205,7 +281,10 @@ def measure_seed(size: Size, seed: int) -> tuple[Study, dict, dict]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure over seeds and write `credit.json`, with one model folder a policy of the first seed."""
+    """Measure over seeds and write `credit.json`, with one model folder a policy of the first seed.
+
+    A run that was cut off goes on from the checkpoints in `OUT/training-PRESET`, removed at the end.
+    """
     parser = argparse.ArgumentParser(description="token credit on order notes, over seeds")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
@@ -213,20 +292,21 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     size, started = SIZES[options.preset], time.perf_counter()
     options.out.mkdir(parents=True, exist_ok=True)
-    found = []
+    training, found = options.out / f"training-{options.preset}", []
     for seed in range(options.seeds):
-        study, *tables = measure_seed(size, seed)
+        study, *tables = measure_seed(size, seed, training / str(seed))
         found.append(tables)
         print(
             f"seed {seed}: precision at 1", {k: round(v["precision_at_1"], 3) for k, v in tables[0].items()}
         )
         if seed == 0:
             for name, policy in study.policies.items():
-                models.save(policy, TOKENIZER, options.out / folder_of(name))
+                models.save(policy, study.tokenizer, options.out / folder_of(name))
     credit, stitching = (summarise_seeds(list(tables)) for tables in zip(*found, strict=True))
     record = {"size": asdict(size), "beta": BETA, "seeds": options.seeds, "credit": credit}
     record |= {"stitching": stitching, "seconds": round(time.perf_counter() - started, 1)}
     write_json(options.out / "credit.json", record | {"provenance": provenance()})
+    shutil.rmtree(training)
     print(table_lines(credit))
 
 

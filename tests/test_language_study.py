@@ -1,15 +1,19 @@
 """The study: its controls mean what they say, and the stored table is what its models give."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from dpoq_lab import training
 from dpoq_lab.encoding import flaw_mask
 from dpoq_lab.language_study import (
     NAMES,
     SIZES,
     Size,
+    build_base,
     chance_of_a_hit,
     credit_table,
     encode,
@@ -19,8 +23,10 @@ from dpoq_lab.language_study import (
     scores_of,
     shuffled,
     stored_study,
+    train_policies,
 )
-from dpoq_lab.languages import order_pairs
+from dpoq_lab.languages import order_of, order_pairs
+from dpoq_lab.models import parameters
 
 TINY = Size(notes=64, pairs=32, held_out=10, base_steps=2, sft_steps=2, dpo_steps=2)
 
@@ -104,3 +110,25 @@ def test_what_the_issue_asks_is_in_the_stored_table(stored):
     assert abs(control["auroc"]["mean"] - 0.5) < control["auroc"]["half_95"]  # where it is at chance
     labels = [flaw_mask(pair.rejected) for pair in encode(order_pairs(300, 1_000_000))]
     assert credit["chance"]["precision_at_1"]["values"][0] == pytest.approx(chance_of_a_hit(labels))
+
+
+LARGE = replace(SIZES["gpu"], notes=8, pairs=4, held_out=4, base_steps=1, sft_steps=1, dpo_steps=1)
+
+
+def test_the_gpu_size_builds_a_model_of_20_to_50_million_parameters_on_the_larger_language():
+    assert 20e6 < parameters(build_base(SIZES["gpu"], 0)) < 50e6
+    prompt = order_pairs(1, 0, facts=LARGE.facts)[0].prompt
+    assert len(order_of(prompt)) == 12
+
+
+def test_the_gpu_size_trains_a_step_of_every_stage_and_goes_on_from_its_checkpoints(tmp_path, monkeypatch):
+    study = train_policies(LARGE, 0, tmp_path)
+    assert all(len(log) == 1 for log in study.logs.values())
+    assert study.logs["DPO from SFT"][0]["loss_mean"] == pytest.approx(math.log(2), abs=1e-4)
+    calls = []
+    monkeypatch.setattr(training, "_step", lambda *_: calls.append(1))
+    again = train_policies(LARGE, 0, tmp_path)
+    assert calls == []
+    name = "DPO from SFT"
+    for a, b in zip(study.policies[name].parameters(), again.policies[name].parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -11,6 +11,7 @@ from dpoq_lab.languages import (
     CAREFUL,
     CARELESS,
     FACTS,
+    LARGE_FACTS,
     SLOPPY,
     VALUE_OF,
     Writer,
@@ -65,8 +66,19 @@ def test_a_flaw_is_marked_where_it_stands_though_the_word_occurred_inside_anothe
 
 
 def test_values_belong_to_one_fact_and_to_nothing_else():
-    assert len(VALUE_OF) == sum(map(len, FACTS.values()))
-    assert len(vocabulary()) == len(set(vocabulary()))
+    assert len(VALUE_OF) == sum(map(len, LARGE_FACTS.values()))
+    for facts in (FACTS, LARGE_FACTS):
+        words = vocabulary(facts)
+        assert len(words) == len(set(words))
+        unstated = [word for word in words if word in VALUE_OF and VALUE_OF[word] not in facts]
+        assert unstated == []
+
+
+@pytest.mark.parametrize("facts", [FACTS, LARGE_FACTS], ids=["small", "large"])
+def test_a_perfect_reply_of_either_language_earns_one_a_fact(facts):
+    random = Random(1)
+    order = random_order(random, facts)
+    assert true_score(prompt_of(order, random), write(order, PERFECT, random)) == len(facts)
 
 
 @given(st.integers(0, 10_000))
