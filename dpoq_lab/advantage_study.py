@@ -1,0 +1,157 @@
+"""r is an advantage: DPO's token rewards on telegrams against the exact A*, over seeds.
+
+`python -m dpoq_lab.advantage_study --out FOLDER` trains a base on telegrams and DPO from it on pairs of its
+writer, labelled by Bradley-Terry with the true return, and compares beta log pi/pi_ref with the A* that
+`soft_bellman.solve` finds on the tree of 16 replies under that very base.
+"""
+
+import argparse
+import time
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from dpoq_lab import models, telegrams
+from dpoq_lab.encoding import EncodedPair, encode_pairs, encode_response, pad_id
+from dpoq_lab.language_study import over_seeds
+from dpoq_lab.paths import data_folder
+from dpoq_lab.preferences import Pair
+from dpoq_lab.provenance import provenance
+from dpoq_lab.rewards import score_responses
+from dpoq_lab.runs import write_json
+from dpoq_lab.soft_bellman import implicit_reward, solve
+from dpoq_lab.telegrams import Telegram
+from dpoq_lab.token_mdp import Levels
+from dpoq_lab.training import Settings, train
+
+TOKENIZER = telegrams.telegram_tokenizer()
+BETA = 0.5
+BASE = Settings("sft", lr=3e-3, steps=300, batch_size=64, micro_batch=64, decay=True)
+DPO = Settings("dpo", lr=3e-4, steps=200, batch_size=64, micro_batch=64, beta=BETA, decay=True)
+PRESETS = {"ci": (10, 5), "laptop": (300, 200)}  # steps of base and DPO
+NOTES, PAIRS, PROMPTS = 8_000, 4_000, 100
+CHOICES = slice(0, telegrams.H - 1)  # the levels at which there is a choice: not EOS
+
+
+@dataclass(frozen=True)
+class Credit:
+    """A telegram's tokens: learned r, exact A*, and the reward that was paid, each levels (2**t, 3)."""
+
+    r_hat: Levels
+    A: Levels
+    r: Levels
+    outside: float  # the largest mass that the reference puts on words that are not in the tree
+
+
+def encode(pairs: list[Pair]) -> list[EncodedPair]:
+    """Pairs of telegrams as tokens."""
+    return encode_pairs(TOKENIZER, pairs, max_length=64).pairs
+
+
+def train_telegrams(seed: int, preset: str = "laptop") -> tuple[PreTrainedModel, PreTrainedModel]:
+    """The DPO policy and its reference, the base. Deterministic in `seed`."""
+    base_steps, dpo_steps = PRESETS[preset]
+    reference = models.build(TOKENIZER, 64, 2, seed, initializer_range=0.1)
+    reading = encode([Pair(prompt, text, f"{text} .") for prompt, text in telegrams.notes(NOTES, seed)])
+    train(reference, reading, pad_id(TOKENIZER), replace(BASE, steps=base_steps, seed=seed))
+    policy = deepcopy(reference)
+    pairs = encode(telegrams.pairs(PAIRS, seed))
+    train(policy, pairs, pad_id(TOKENIZER), replace(DPO, steps=dpo_steps, seed=seed))
+    return policy, reference
+
+
+def credit_of(of: Telegram, policy: PreTrainedModel, reference: PreTrainedModel) -> Credit:
+    """Every token of every reply to one prompt, learned and exact."""
+    responses = [encode_response(TOKENIZER, of.prompt, text, 64) for text in telegrams.replies(of)]
+    scores = score_responses(policy, reference, TOKENIZER, responses, batch_size=16, top=0)
+    log_pi, log_pi_ref = (
+        np.array([getattr(s, f"logp_{m}") for s in scores]) for m in ("policy", "reference")
+    )
+    mdp, outside = telegrams.tree(log_pi_ref, BETA)
+    r = telegrams.reward()
+    A = implicit_reward(mdp, solve(mdp, r).pi)
+    return Credit(telegrams.by_state(BETA * (log_pi - log_pi_ref)), A, r, outside)
+
+
+def choices_of(levels: Levels) -> np.ndarray:
+    """The values of the 30 tokens of a telegram's tree that are choices, in one row."""
+    return np.concatenate([level[:, :2].ravel() for level in levels[CHOICES]])
+
+
+def compare(credits: list[Credit]) -> dict[str, float]:
+    """How the learned r of all tokens goes with A* and with the reward paid.
+
+    `within` is the correlation with A* among tokens of the same pay: what the pay alone cannot explain.
+    """
+    r_hat, A, r = (np.concatenate([choices_of(getattr(c, n)) for c in credits]) for n in ("r_hat", "A", "r"))
+    manner = np.concatenate([c.r_hat[0][0, :2] for c in credits]).reshape(-1, 2).mean(axis=0)
+    exact = np.concatenate([c.A[0][0, :2] for c in credits]).reshape(-1, 2).mean(axis=0)
+    return {
+        "correlation_with_A": correlation(r_hat, A),
+        "correlation_with_pay": correlation(r_hat, r),
+        "correlation_with_A_within_pay": correlation(within(r_hat, r), within(A, r)),
+        "rms_distance_to_A": float(np.sqrt(np.mean((r_hat - A) ** 2))),
+        "rms_distance_to_pay": float(np.sqrt(np.mean((r_hat - r) ** 2))),
+        "r_of_hastily": float(manner[1]),
+        "A_of_hastily": float(exact[1]),
+        "mass_outside": max(c.outside for c in credits),
+    }
+
+
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Pearson's correlation of two rows."""
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def within(x: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """x less the mean of its group."""
+    return x - np.array([x[group == g].mean() for g in group])
+
+
+def held_out(n: int, seed: int) -> list[Telegram]:
+    """n prompts for the comparison."""
+    random = Random(f"telegrams held out {seed}")
+    return [telegrams.telegram(random) for _ in range(n)]
+
+
+def stored_telegrams(folder: Path | None = None) -> tuple[PreTrainedModel, PreTrainedModel]:
+    """Policy and reference of seed 0 that `main` wrote (default: those in `data/runs/telegrams`)."""
+    folder = folder or data_folder() / "runs" / "telegrams"
+    return tuple(models.load_frozen(str(folder / name))[0] for name in ("policy", "reference"))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure over seeds; write `advantage.json` and the two models of the first seed."""
+    parser = argparse.ArgumentParser(description="token rewards against the exact advantage, over seeds")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--preset", choices=PRESETS, default="laptop")
+    options = parser.parse_args(arguments)
+    started, rows = time.perf_counter(), []
+    for seed in range(options.seeds):
+        pair = train_telegrams(seed, options.preset)
+        rows.append(compare([credit_of(of, *pair) for of in held_out(PROMPTS, seed)]))
+        if seed == 0:
+            for name, model in zip(("policy", "reference"), pair, strict=True):
+                models.save(model, TOKENIZER, options.out / name)
+    table = {name: over_seeds([row[name] for row in rows]) for name in rows[0]}
+    seconds = round(time.perf_counter() - started, 1)
+    record = {"seeds": options.seeds, "beta": BETA, "seconds": seconds, "table": table}
+    write_json(options.out / "advantage.json", record | {"provenance": provenance()})
+    print(advantage_lines(table))
+
+
+def advantage_lines(table: dict) -> str:
+    """The table as text: mean and the half-width of the 95% interval over seeds."""
+    return "\n".join(
+        f"{name.replace('_', ' '):<30} {row['mean']:+.2f} ± {row['half_95']:.2f}"
+        for name, row in table.items()
+    )
+
+
+if __name__ == "__main__":
+    main()
