@@ -10,7 +10,15 @@ import torch
 
 from dpoq_lab import training
 from dpoq_lab.models import tiny as build_tiny
-from dpoq_lab.training import Settings, TrainingError, first_pass, step_indices, steps_for, train
+from dpoq_lab.training import (
+    Settings,
+    TrainingError,
+    first_pass,
+    learning_rate,
+    step_indices,
+    steps_for,
+    train,
+)
 
 DPO = Settings("dpo", lr=1e-3, steps=3, batch_size=4, micro_batch=4, beta=0.1, warmup_steps=2)
 SFT = replace(DPO, method="sft")
@@ -183,3 +191,18 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_pair(tiny, train_pairs):
         policy.model.norm.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"step 0: the loss of pair .*train.jsonl:\d+ is not finite"):
         train(policy, train_pairs, 1, DPO)
+
+
+def test_the_learning_rate_warms_up_then_stays_or_falls_to_zero():
+    """By hand: 4 warm-up steps of 12, so the fall is over the 8 that are left."""
+    settings = Settings("sft", lr=1.0, steps=12, batch_size=1, micro_batch=1, warmup_steps=4)
+    assert [learning_rate(step, settings) for step in (0, 1, 3, 4, 11)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    falling = replace(settings, decay=True)
+    assert [learning_rate(step, falling) for step in (0, 3, 4, 8, 11, 12)] == [
+        0.25,
+        1.0,
+        1.0,
+        0.5,
+        0.125,
+        0.0,
+    ]
