@@ -18,6 +18,7 @@ from dpoq_lab.token_picker import TokenPicker
 from dpoq_lab.token_view import cells, heat_map, legend, signed, visible
 
 ROLES = ("chosen", "rejected")
+REWARD = "r = beta log pi/pi_ref, nats"
 _PAIR_LAYOUT = {"width": "40em", "max_width": "98%"}
 
 
@@ -180,17 +181,25 @@ class TokenExplorer(widgets.VBox):
 
     def _render(self) -> None:
         beta = self.beta.value
-        self.scale.value = legend(self._limit)
+        limit, quantity = self._scale()
+        self.scale.value = legend(limit, quantity)
         for role in ROLES:
             scores = self._scores[role]
-            rewards = scores.rewards(beta)
-            total = f"{role}: summed reward {signed(sum(rewards))}"
+            total = f"{role}: summed reward {signed(sum(scores.rewards(beta)))}"
             self.sums[role].value = f"<b>{total}</b>"
-            shown = cells(scores.response.tokens, rewards, self._limit, flaw_mask(scores.response))
+            shown = cells(scores.response.tokens, self._colours(role), limit, flaw_mask(scores.response))
             self.pickers[role].show(shown, total)
         role, index = self._chosen
         known = 0 <= index < len(self._scores[role].response.ids)
         self.detail.value = token_detail(self._scores[role], index, beta) if known else _HINT
+
+    def _scale(self) -> tuple[float, str]:
+        """The limit of the colours and what they show."""
+        return self._limit, REWARD
+
+    def _colours(self, role: str) -> list[float]:
+        """The number of each token of a response, by which it is coloured."""
+        return self._scores[role].rewards(self.beta.value)
 
 
 _HINT = "Choose a token by click, or by Tab and the arrow keys."

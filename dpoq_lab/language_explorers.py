@@ -1,41 +1,65 @@
-"""The token explorer on order notes: switch the policy, plant an error, and see the true return."""
+"""The token explorer on order notes: switch policy and colouring, plant an error, see the true return."""
 
 from random import Random
 
 import ipywidgets as widgets
+import numpy as np
 
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.explorers import ROLES, TokenExplorer, _row
-from dpoq_lab.language_study import BETA, TOKENIZER, Study
+from dpoq_lab.explorers import REWARD, ROLES, TokenExplorer, _row
+from dpoq_lab.language_study import BETA, NAMES, Study
 from dpoq_lab.languages import FACTS, flaws_of, order_of, slipped, true_score
 from dpoq_lab.preferences import Pair, Span
-from dpoq_lab.rewards import score_responses
+from dpoq_lab.rewards import TokenScores, score_responses
+from dpoq_lab.rollouts import rollout_advantages
 from dpoq_lab.token_view import signed
+
+ROLLOUTS = 64
+# what a colour shows, and the limit of its scale
+COLOURINGS = {
+    "r": (5 * BETA, REWARD),
+    "cumulative reward": (5 * BETA, "sum of r up to here, nats"),
+    "log pi": (5.0, "log pi, nats"),
+    "log pi_ref": (5.0, "log pi_ref, nats"),
+    "entropy": (3.0, "entropy of pi before this token, nats"),
+    "advantage estimate": (
+        2.0,
+        f"change in the expected true return, {ROLLOUTS} rollouts of pi_ref a prefix, about ±0.4",
+    ),
+}
 
 
 class OrderExplorer(TokenExplorer):
     """Order notes under a study's policies; an edited reply is marked and scored exactly too.
 
-    `policy` switches the DPO run, `fact` and `plant` put a plausible error into the chosen reply.
+    `policy` switches the model, `colouring` what the colours show, `fact` and `plant` put a plausible
+    error into the chosen reply. Base and SFT are compared with the base.
     """
 
     def __init__(self, study: Study, pairs: list[EncodedPair]) -> None:
         self._study = study
-        self.policy = widgets.Dropdown(options=list(study.references), description="policy")
+        self._rolled: dict[tuple[str, str, str], list[float]] = {}
+        self.policy = widgets.Dropdown(options=list(NAMES), value="DPO from SFT", description="policy")
+        self.colouring = widgets.Dropdown(options=list(COLOURINGS), description="colours")
         self.fact = widgets.Dropdown(options=list(FACTS), description="error in")
         self.plant = widgets.Button(description="Plant it in chosen")
-        super().__init__(*self._pair_of_models(), TOKENIZER, pairs, BETA)
-        self.children = (_row([self.policy, self.fact, self.plant]), *self.children)
+        super().__init__(*self._pair_of_models(), study.tokenizer, pairs, BETA)
+        first = _row([self.policy, self.colouring])
+        self.children = (first, _row([self.fact, self.plant]), *self.children)
         self.policy.observe(lambda _: self._switch(), "value")
+        self.colouring.observe(lambda _: self._render(), "value")
         self.plant.on_click(lambda _: self._plant())
 
     def _pair_of_models(self) -> tuple:
         name = self.policy.value
-        return self._study.policies[name], self._study.policies[self._study.references[name]]
+        return self._study.policies[name], self._study.policies[self._reference()]
+
+    def _reference(self) -> str:
+        return self._study.references.get(self.policy.value, "base")
 
     def _switch(self) -> None:
         """Score what is shown, edited or not, under the policy chosen."""
-        self._models = (*self._pair_of_models(), TOKENIZER)
+        self._models = (*self._pair_of_models(), self._study.tokenizer)
         shown = [self._scores[role].response for role in ROLES]
         self._scores = dict(zip(ROLES, score_responses(*self._models, shown), strict=True))
         self._render()
@@ -55,6 +79,28 @@ class OrderExplorer(TokenExplorer):
 
     def _flaws(self, pair: Pair, role: str, text: str) -> tuple[Span, ...]:
         return flaws_of(pair.prompt, text)
+
+    def _scale(self) -> tuple[float, str]:
+        return COLOURINGS[self.colouring.value]
+
+    def _colours(self, role: str) -> list[float]:
+        scores, name = self._scores[role], self.colouring.value
+        if name == "advantage estimate":
+            return self._advantages(scores)
+        if name == "cumulative reward":
+            return np.cumsum(scores.rewards(self.beta.value)).tolist()
+        attribute = {"log pi": "logp_policy", "log pi_ref": "logp_reference", "entropy": "entropy"}.get(name)
+        return getattr(scores, attribute) if attribute else super()._colours(role)
+
+    def _advantages(self, scores: TokenScores) -> list[float]:
+        """The rollout estimate, kept, since it takes seconds."""
+        key = (self._reference(), self._prompt(), scores.response.text)
+        if key not in self._rolled:
+            reference, tokenizer = self._models[1:]
+            self._rolled[key] = rollout_advantages(
+                reference, tokenizer, self._prompt(), scores.response, ROLLOUTS
+            )
+        return self._rolled[key]
 
     def _render(self) -> None:
         super()._render()

@@ -25,7 +25,7 @@ Alternatives = list[tuple[str, float]]
 class TokenScores:
     """One response scored by policy and reference; every list has one entry a token, in nats.
 
-    `kl_ref_pi` and `kl_pi_ref` are exact sums over the vocabulary at each visited state;
+    `kl_ref_pi`, `kl_pi_ref` and `entropy` (of the policy) are exact sums over the vocabulary at each state;
     `top_policy` and `top_reference` are the likeliest tokens there with their log-probabilities.
     """
 
@@ -36,6 +36,7 @@ class TokenScores:
     kl_pi_ref: list[float]
     top_policy: list[Alternatives]
     top_reference: list[Alternatives]
+    entropy: list[float]
 
     def rewards(self, beta: float) -> list[float]:
         """r of each token; the sum is the implicit reward of the response, up to V*(s_0)."""
@@ -95,6 +96,7 @@ def _token_scores(
         (log_pi.exp() * (log_pi - log_pi_ref)).sum(-1).tolist(),
         _likeliest(log_pi, tokenizer, top),
         _likeliest(log_pi_ref, tokenizer, top),
+        (-log_pi.exp() * log_pi).sum(-1).tolist(),
     )
 
 

@@ -14,7 +14,7 @@ def scores(ids, logp, logp_ref, flaws=()):
     offsets = [(i, i + 1) for i in range(len(ids))]
     zeros, none = [0.0] * len(ids), [[] for _ in ids]
     response = Response([0], ids, offsets, "x" * len(ids), flaws)
-    return TokenScores(response, logp, logp_ref, zeros, zeros, none, none)
+    return TokenScores(response, logp, logp_ref, zeros, zeros, none, none, zeros)
 
 
 def test_wilson_interval_by_hand():

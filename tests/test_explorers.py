@@ -90,7 +90,7 @@ def test_hostile_text_is_escaped_wherever_it_is_shown(explorer):
 def test_a_hostile_alternative_is_escaped():
     hostile = [("<img src=x onerror=alert(1)>", -1.0)]
     response = Response([0], [1], [(0, 3)], "<b>")
-    scores = TokenScores(response, [-1.0], [-2.0], [0.0], [0.0], [hostile], [hostile])
+    scores = TokenScores(response, [-1.0], [-2.0], [0.0], [0.0], [hostile], [hostile], [0.0])
     detail = token_detail(scores, 0, 0.1)
     assert "<img" not in detail
     assert "<b><b>" not in detail

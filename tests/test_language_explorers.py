@@ -1,8 +1,10 @@
 """The order explorer: real widgets are moved, and what changed is asserted."""
 
+import numpy as np
 import pytest
 
-from dpoq_lab.language_explorers import OrderExplorer
+from dpoq_lab import language_explorers
+from dpoq_lab.language_explorers import COLOURINGS, OrderExplorer
 from dpoq_lab.language_study import encode, stored_study
 from dpoq_lab.languages import order_pairs
 
@@ -55,3 +57,38 @@ def test_a_reply_edited_to_nothing_keeps_the_scores(explorer):
     explorer.edit["chosen"].value = " "
     assert "is empty" in explorer.message.value
     assert explorer.sums["chosen"].value == sums
+
+
+def numbers(explorer, role):
+    return [float(cell["value"].replace("\u2212", "-")) for cell in explorer.pickers[role].cells]
+
+
+def test_each_colouring_shows_its_own_quantity(explorer):
+    scores = explorer._scores["rejected"]
+    r = scores.rewards(explorer.beta.value)
+    for name, expected in (
+        ("r", r),
+        ("cumulative reward", np.cumsum(r)),
+        ("log pi", scores.logp_policy),
+        ("log pi_ref", scores.logp_reference),
+        ("entropy", scores.entropy),
+    ):
+        explorer.colouring.value = name
+        assert numbers(explorer, "rejected") == pytest.approx(expected, abs=0.006)
+        assert COLOURINGS[name][1] in explorer.scale.value
+
+
+def test_the_advantage_estimate_sums_to_the_return_less_the_value_of_the_start(explorer, monkeypatch):
+    monkeypatch.setattr(language_explorers, "ROLLOUTS", 2)
+    explorer.colouring.value = "advantage estimate"
+    shown = numbers(explorer, "chosen")
+    assert -6 <= 6 - sum(shown) <= 6.2  # V of the start is a possible return, up to rounding
+    monkeypatch.setattr(language_explorers, "rollout_advantages", None)
+    explorer.beta.value = 1.0  # kept: nothing is sampled again
+
+
+def test_base_and_sft_can_be_shown_and_base_against_itself_is_zero(explorer):
+    explorer.policy.value = "base"
+    assert set(numbers(explorer, "chosen")) == {0.0}
+    explorer.policy.value = "SFT"
+    assert set(numbers(explorer, "chosen")) != {0.0}

@@ -94,3 +94,12 @@ def test_precision_at_1_by_hand():
     labels = [[False, True], [False, True], [True, False], [False, True], [False, False]]
     assert precision_at_1(scores, labels) == (3 / 4, 4)
     assert math.isnan(precision_at_1([[1.0]], [[False]])[0])
+
+
+def test_entropy_is_that_of_the_policy_at_each_visited_state(tiny, tokenizer, train_pairs):
+    """entropy = E_pi[-log pi] = -KL(pi||pi_ref) + cross-entropy; for pi = pi_ref uniform it is log V."""
+    with torch.no_grad():
+        for parameter in tiny.parameters():
+            parameter.zero_()
+    scores = score_responses(tiny, tiny, tokenizer, [train_pairs[0].chosen])[0]
+    assert scores.entropy == pytest.approx([math.log(len(tokenizer))] * len(scores.entropy), abs=1e-4)

@@ -1,0 +1,121 @@
+"""How credit sharpens: stored DPO runs by beta, pairs and steps, and one more trained live beside them."""
+
+import json
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+
+from dpoq_lab.credit_sweep import AXES, SHOWN, Point, measure, train_point
+from dpoq_lab.explorers import _row
+from dpoq_lab.figures import BLUE, CONFIG, GREY, ORANGE
+from dpoq_lab.language_study import encode, held_out_seed
+from dpoq_lab.languages import order_pairs
+from dpoq_lab.paths import data_folder
+from dpoq_lab.token_view import heat_map, legend
+
+MEASURES = {
+    "precision at 1 of -r": "precision_at_1",
+    "AUROC of -r": "auroc",
+    "pair accuracy": "accuracy",
+    "KL(pi_ref||pi) a reply, nats": "kl_ref_pi_sum",
+}
+
+
+def stored_sweep() -> dict:
+    """The record that `credit_sweep` wrote."""
+    path = data_folder() / "runs" / "order-notes-sweep" / "sweep.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sweep_figure() -> go.Figure:
+    """Empty axes: the stored runs with 95% intervals, the reference's surprisal, the run chosen, the live run."""
+    figure = go.Figure(
+        layout={"height": 340, "autosize": True, "margin": {"l": 60, "r": 20, "t": 60, "b": 50}}
+    )
+    figure.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"})
+    figure.add_scatter(name="stored runs, 95% over seeds", line={"color": BLUE}, mode="lines+markers")
+    figure.add_scatter(name="reference's surprisal", line={"color": GREY, "dash": "dash"}, mode="lines")
+    figure.add_scatter(
+        name="chosen", mode="markers", marker={"color": BLUE, "size": 16, "symbol": "circle-open"}
+    )
+    figure.add_scatter(name="live", mode="markers", marker={"color": ORANGE, "size": 14, "symbol": "star"})
+    return figure
+
+
+class CreditExplorer(widgets.VBox):
+    """`axis` and `step` choose a stored run, `measure` what is drawn, `reply` whose tokens are shown.
+
+    `train` trains the chosen run again, on `live_pairs` fresh pairs for at most `live_steps` steps.
+    """
+
+    def __init__(self, sft, seed: int = 100, live_steps: int = 40, held_out: int = 100) -> None:
+        self._sft, self._seed, self._live_steps = sft, seed, live_steps
+        self._held_out = held_out
+        self._record = stored_sweep()
+        self._by_point = {Point(**row["point"]): row for row in self._record["points"]}
+        self.axis = widgets.ToggleButtons(options=list(AXES), description="along")
+        self.step = widgets.SelectionSlider(options=_options("beta"), description="value")
+        self.measure = widgets.Dropdown(options=MEASURES, description="measure")
+        self.reply = widgets.Dropdown(
+            options=[(f"reply {i + 1}", i) for i in range(SHOWN)], description="tokens of"
+        )
+        self.train = widgets.Button(description="Train it live")
+        self.figure = go.FigureWidget(sweep_figure())
+        self.figure._config = CONFIG
+        self.reading, self.view = widgets.HTML(), widgets.HTML()
+        self._live: tuple[Point, dict] | None = None
+        self.axis.observe(lambda change: self._along(change["new"]), "value")
+        for control in (self.step, self.measure, self.reply):
+            control.observe(lambda _: self._render(), "value")
+        self.train.on_click(lambda _: self._train())
+        top = [_row([self.axis, self.step]), _row([self.measure, self.reply, self.train])]
+        super().__init__([*top, self.figure, self.reading, self.view])
+        self._render()
+
+    def _along(self, axis: str) -> None:
+        self.step.options = _options(axis)
+        self._render()
+
+    def _train(self) -> None:
+        """The run chosen, on pairs of a seed that no stored run has seen, cut to a class's patience."""
+        chosen = self.step.value
+        point = Point(chosen.beta, chosen.pairs, min(chosen.steps, self._live_steps))
+        self.reading.value = "Training..."
+        policy = train_point(self._sft, point, self._seed)
+        held_out = encode(order_pairs(self._held_out, held_out_seed(0)))
+        self._live = point, measure(self._sft, policy, point, held_out)
+        self._render()
+
+    def _render(self) -> None:
+        axis, chosen, name = self.axis.value, self.step.value, self.measure.value
+        x = [str(getattr(point, axis)) for point in AXES[axis]]
+        rows = [self._by_point[point]["table"][name] for point in AXES[axis]]
+        y, half = [row["mean"] for row in rows], [row["half_95"] for row in rows]
+        surprisal = self._record["surprisal"].get(name)
+        with self.figure.batch_update():
+            self.figure.update_xaxes(title=axis, type="category")
+            self.figure.update_yaxes(title=self.measure.label)
+            self.figure.data[0].update(x=x, y=y, error_y={"array": half})
+            self.figure.data[1].update(x=x, y=[surprisal] * len(x))
+            self.figure.data[2].update(x=[str(getattr(chosen, axis))], y=[y[AXES[axis].index(chosen)]])
+            live = [self._live[1][name]] if self._live else [None]
+            self.figure.data[3].update(x=[str(getattr(chosen, axis))], y=live)
+        self._show_tokens(chosen, rows[AXES[axis].index(chosen)])
+
+    def _show_tokens(self, chosen: Point, row: dict) -> None:
+        text = f"beta {chosen.beta}, {chosen.pairs} pairs, {chosen.steps} steps: {self.measure.label} "
+        text += f"{row['mean']:.2f} ± {row['half_95']:.2f} over {self._record['seeds']} seeds."
+        i, limit = self.reply.value, 5 * chosen.beta
+        tokens, flaws = self._record["tokens"][i], self._record["flaws"][i]
+        maps = heat_map(tokens, self._by_point[chosen]["rewards"][i], limit, "stored run", flaws)
+        if self._live:
+            point, found = self._live
+            text += f" Live: beta {point.beta}, {point.pairs} pairs, {point.steps} steps: "
+            text += f"{found[self.measure.value]:.2f} on {self._held_out} replies."
+            maps += heat_map(tokens, found["rewards"][i], limit, "live run", flaws)
+        self.reading.value = text
+        self.view.value = legend(limit) + maps
+
+
+def _options(axis: str) -> list[tuple[str, Point]]:
+    return [(str(getattr(point, axis)), point) for point in AXES[axis]]

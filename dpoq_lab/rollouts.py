@@ -1,0 +1,57 @@
+"""What a prefix is worth in true return: sample the rest of the reply and score it exactly.
+
+V(s_t) = E_pi[R | s_t], and the advantage of a token is V(s_{t+1}) - V(s_t). It is the plain mean, not the
+soft value of eq. (6): it needs no beta and far fewer samples. At EOS the return is known.
+"""
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from dpoq_lab.encoding import Response
+from dpoq_lab.languages import true_score
+
+
+@torch.no_grad()
+def sample_rest(
+    pi: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prefixes: list[list[int]],
+    n: int,
+    max_new: int = 60,
+    seed: int = 0,
+) -> list[list[int]]:
+    """n continuations of each prefix at temperature 1, without EOS; cut at `max_new` tokens."""
+    width, pad = max(map(len, prefixes)), tokenizer.pad_token_id
+    ids = torch.full((len(prefixes), width), pad)
+    for row, prefix in enumerate(prefixes):
+        ids[row, width - len(prefix) :] = torch.tensor(prefix)
+    ids = ids.repeat_interleave(n, dim=0).to(pi.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        out = pi.generate(
+            ids, attention_mask=(ids != pad).long(), do_sample=True, top_k=0, max_new_tokens=max_new
+        )
+    ends = (tokenizer.eos_token_id, pad)
+    return [[token for token in row if token not in ends] for row in out[:, width:].tolist()]
+
+
+def rollout_values(
+    pi: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompt: str, response: Response, n: int = 16
+) -> list[float]:
+    """V of every prefix of a reply to an order note, from the empty one to the ended one: T + 1 values."""
+    told = response.ids[:-1]
+    prefixes = [response.prompt_ids + told[:t] for t in range(len(told) + 1)]
+    rests = sample_rest(pi, tokenizer, prefixes, n)
+    values = []
+    for t in range(len(prefixes)):
+        texts = [tokenizer.decode(told[:t] + rest) for rest in rests[t * n : (t + 1) * n]]
+        values.append(sum(true_score(prompt, text) for text in texts) / n)
+    return [*values, float(true_score(prompt, response.text))]
+
+
+def rollout_advantages(
+    pi: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompt: str, response: Response, n: int = 16
+) -> list[float]:
+    """V(s_{t+1}) - V(s_t) of every token, EOS included; they sum to R - V(s_0)."""
+    values = rollout_values(pi, tokenizer, prompt, response, n)
+    return [after - before for before, after in zip(values, values[1:], strict=False)]
