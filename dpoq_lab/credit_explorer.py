@@ -4,6 +4,7 @@ import json
 
 import ipywidgets as widgets
 import plotly.graph_objects as go
+from transformers import PreTrainedModel
 
 from dpoq_lab.credit_sweep import AXES, SHOWN, Point, measure, train_point
 from dpoq_lab.explorers import _row
@@ -20,6 +21,8 @@ MEASURES = {
     "KL(pi_ref||pi) a reply, nats": "kl_ref_pi_sum",
 }
 
+LIVE_SEED = 100  # no stored run has it
+
 
 def stored_sweep() -> dict:
     """The record that `credit_sweep` wrote."""
@@ -28,7 +31,7 @@ def stored_sweep() -> dict:
 
 
 def sweep_figure() -> go.Figure:
-    """Empty axes: the stored runs with 95% intervals, the reference's surprisal, the run chosen, the live run."""
+    """Empty axes for the stored runs with intervals, the reference's surprisal, the chosen and live run."""
     figure = go.Figure(
         layout={"height": 340, "autosize": True, "margin": {"l": 60, "r": 20, "t": 60, "b": 50}}
     )
@@ -45,10 +48,12 @@ def sweep_figure() -> go.Figure:
 class CreditExplorer(widgets.VBox):
     """`axis` and `step` choose a stored run, `measure` what is drawn, `reply` whose tokens are shown.
 
-    `train` trains the chosen run again, on `live_pairs` fresh pairs for at most `live_steps` steps.
+    `train` trains the chosen run again on pairs of its own, for at most `live_steps` steps.
     """
 
-    def __init__(self, sft, seed: int = 100, live_steps: int = 40, held_out: int = 100) -> None:
+    def __init__(
+        self, sft: PreTrainedModel, seed: int = 100, live_steps: int = 40, held_out: int = 100
+    ) -> None:
         self._sft, self._seed, self._live_steps = sft, seed, live_steps
         self._held_out = held_out
         self._record = stored_sweep()
@@ -81,7 +86,7 @@ class CreditExplorer(widgets.VBox):
         chosen = self.step.value
         point = Point(chosen.beta, chosen.pairs, min(chosen.steps, self._live_steps))
         self.reading.value = "Training..."
-        policy = train_point(self._sft, point, self._seed)
+        policy = train_point(self._sft, point, LIVE_SEED)
         held_out = encode(order_pairs(self._held_out, held_out_seed(0)))
         self._live = point, measure(self._sft, policy, point, held_out)
         self._render()

@@ -133,6 +133,16 @@ def build_base(size: Size, seed: int) -> PreTrainedModel:
     return models.build(tokenizer, size.hidden_size, size.layers, seed, size.initializer_range)
 
 
+def train_base(size: Size, seed: int, out: Path | None = None) -> PreTrainedModel:
+    """A base model that has read a sloppy writer's notes."""
+    base, tokenizer = build_base(size, seed), order_tokenizer(size.facts)
+    # SFT reads only the chosen reply, so the second one may be any other
+    written = notes(size.notes, seed, facts=size.facts)
+    reading = encode([Pair(prompt, reply, f"{reply} .") for prompt, reply in written], tokenizer)
+    train_stage(base, reading, size.settings(BASE, size.base_steps, seed), out)
+    return base
+
+
 def train_policies(size: Size, seed: int, out: Path | None = None) -> Study:
     """Base on a sloppy writer's notes, SFT on chosen replies, and four DPO runs. Deterministic in `seed`.
 
@@ -140,15 +150,7 @@ def train_policies(size: Size, seed: int, out: Path | None = None) -> Study:
     """
     tokenizer = order_tokenizer(size.facts)
     pairs = encode(order_pairs(size.pairs, seed, facts=size.facts), tokenizer)
-    # SFT reads only the chosen reply, so the second one may be any other
-    written = notes(size.notes, seed, facts=size.facts)
-    reading = encode([Pair(prompt, reply, f"{reply} .") for prompt, reply in written], tokenizer)
-    policies = {"base": build_base(size, seed)}
-    logs = {
-        "base": train_stage(
-            policies["base"], reading, size.settings(BASE, size.base_steps, seed), out and out / "base"
-        )
-    }
+    policies, logs = {"base": train_base(size, seed, out and out / "base")}, {}
     policies["SFT"] = deepcopy(policies["base"])
     stage = size.settings(SFT, size.sft_steps, seed)
     logs["SFT"] = train_stage(policies["SFT"], pairs, stage, out and out / "sft")

@@ -8,6 +8,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models, smollm2
 from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
+from dpoq_lab.language_study import DPO, SFT, SIZES, Size, encode, train_base
+from dpoq_lab.languages import order_pairs, order_tokenizer
 from dpoq_lab.paths import data_folder, runs_folder
 from dpoq_lab.preferences import usable_pairs
 from dpoq_lab.presets import WITHOUT_SMOLLM2, Preset, bf16_is_fast
@@ -42,6 +44,36 @@ class Lesson:
     def pad_id(self) -> int:
         """The id that fills masked places."""
         return pad_id(self.tokenizer)
+
+
+@dataclass
+class OrderLesson:
+    """Order notes at a preset: a base model that has read them, and the pairs, tokenised."""
+
+    size: Size
+    base: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    train_pairs: list[EncodedPair]
+    held_out: list[EncodedPair]
+
+    def settings(self, method: str) -> Settings:
+        """The training settings for "sft" or "dpo"."""
+        if method == "sft":
+            return self.size.settings(SFT, self.size.sft_steps, seed=0)
+        return self.size.settings(DPO, self.size.dpo_steps, seed=0)
+
+
+def open_orders(preset: Preset) -> OrderLesson:
+    """The stored base and the shipped pairs; at `gpu` the larger language, and its base trained now."""
+    if preset.name != "gpu":
+        size = replace(SIZES["laptop"], **({"sft_steps": 10, "dpo_steps": 20} if preset.name == "ci" else {}))
+        base, tokenizer = models.load(str(data_folder() / "runs" / "order-notes" / "base"))
+        pairs = [usable_pairs(data_folder() / "order_notes" / f"{p}.jsonl") for p in ("train", "held_out")]
+    else:
+        size, tokenizer = SIZES["gpu"], order_tokenizer(SIZES["gpu"].facts)
+        base = train_base(size, 0, runs_folder() / "gpu-order-notes" / "base")
+        pairs = [order_pairs(n, seed, facts=size.facts) for n, seed in ((size.pairs, 0), (1_000, 1_000_000))]
+    return OrderLesson(size, base, tokenizer, *(encode(part, tokenizer) for part in pairs))
 
 
 def open_lesson(preset: Preset) -> Lesson:

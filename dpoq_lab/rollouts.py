@@ -7,7 +7,7 @@ soft value of eq. (6): it needs no beta and far fewer samples. At EOS the return
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from dpoq_lab.encoding import Response
+from dpoq_lab.encoding import EncodedPair, Response
 from dpoq_lab.languages import true_score
 
 
@@ -55,3 +55,14 @@ def rollout_advantages(
     """V(s_{t+1}) - V(s_t) of every token, EOS included; they sum to R - V(s_0)."""
     values = rollout_values(pi, tokenizer, prompt, response, n)
     return [after - before for before, after in zip(values, values[1:], strict=False)]
+
+
+def mean_true_score(
+    pi: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, pairs: list[EncodedPair], seed: int = 0
+) -> float:
+    """E_pi[R] by one sampled reply to each pair's prompt."""
+    replies = sample_rest(pi, tokenizer, [pair.chosen.prompt_ids for pair in pairs], 1, seed=seed)
+    scores = [
+        true_score(pair.pair.prompt, tokenizer.decode(ids)) for pair, ids in zip(pairs, replies, strict=True)
+    ]
+    return sum(scores) / len(scores)

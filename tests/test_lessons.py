@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from dpoq_lab import lessons
-from dpoq_lab.lessons import open_lesson, policy_and_reference, stored_run
+from dpoq_lab.language_study import SIZES
+from dpoq_lab.lessons import open_lesson, open_orders, policy_and_reference, stored_run
 from dpoq_lab.presets import PRESETS
+from dpoq_lab.rewards import score_responses
 
 
 @pytest.fixture
@@ -39,3 +41,27 @@ def test_the_stored_run_adds_up_and_says_where_it_comes_from():
     assert summary["margin_mean"] == pytest.approx(sum(margins) / len(margins), abs=1e-3)
     assert summary["provenance"]["versions"]["torch"]
     assert summary["provenance"]["command"].startswith("dpoq-lab ")
+
+
+def test_order_notes_come_with_a_trained_base_and_the_shipped_pairs():
+    orders = open_orders(PRESETS["ci"])
+    assert (len(orders.train_pairs), len(orders.held_out)) == (2000, 300)
+    assert orders.settings("dpo").steps < open_orders(PRESETS["laptop"]).settings("dpo").steps == 120
+    assert orders.settings("sft").method == "sft"
+    right = [
+        sum(s.logp_policy)
+        for s in score_responses(
+            orders.base, orders.base, orders.tokenizer, [orders.held_out[0].chosen], top=0
+        )
+    ]
+    assert right[0] / len(orders.held_out[0].chosen.ids) > -2.0  # it has read notes: a random model gives -5
+
+
+def test_at_gpu_the_base_of_the_larger_language_is_trained_and_kept(monkeypatch, tmp_path):
+    small = replace(SIZES["gpu"], notes=8, pairs=4, base_steps=1)
+    monkeypatch.setitem(SIZES, "gpu", small)
+    monkeypatch.setattr(lessons, "runs_folder", lambda: tmp_path)
+    first = open_orders(PRESETS["gpu"])
+    again = open_orders(PRESETS["gpu"])
+    assert torch.equal(first.base.model.norm.weight, again.base.model.norm.weight)
+    assert "courier" in first.train_pairs[0].pair.prompt
