@@ -82,12 +82,17 @@ def choices_of(levels: Levels) -> np.ndarray:
     return np.concatenate([level[:, :2].ravel() for level in levels[CHOICES]])
 
 
+def tokens_of(credits: list[Credit]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Learned r, exact A* and pay of all tokens of all prompts, (n,) each."""
+    return tuple(np.concatenate([choices_of(getattr(c, n)) for c in credits]) for n in ("r_hat", "A", "r"))
+
+
 def compare(credits: list[Credit]) -> dict[str, float]:
     """How the learned r of all tokens goes with A* and with the reward paid.
 
     `within` is the correlation with A* among tokens of the same pay: what the pay alone cannot explain.
     """
-    r_hat, A, r = (np.concatenate([choices_of(getattr(c, n)) for c in credits]) for n in ("r_hat", "A", "r"))
+    r_hat, A, r = tokens_of(credits)
     manner = np.concatenate([c.r_hat[0][0, :2] for c in credits]).reshape(-1, 2).mean(axis=0)
     exact = np.concatenate([c.A[0][0, :2] for c in credits]).reshape(-1, 2).mean(axis=0)
     return {

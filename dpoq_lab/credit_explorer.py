@@ -1,7 +1,5 @@
 """How credit sharpens: stored DPO runs by beta, pairs and steps, and one more trained live beside them."""
 
-import json
-
 import ipywidgets as widgets
 import plotly.graph_objects as go
 from transformers import PreTrainedModel
@@ -11,7 +9,7 @@ from dpoq_lab.explorers import _row
 from dpoq_lab.figures import BLUE, CONFIG, GREY, ORANGE
 from dpoq_lab.language_study import encode, held_out_seed
 from dpoq_lab.languages import order_pairs
-from dpoq_lab.paths import data_folder
+from dpoq_lab.lessons import stored_table
 from dpoq_lab.token_view import heat_map, legend
 
 MEASURES = {
@@ -22,12 +20,6 @@ MEASURES = {
 }
 
 LIVE_SEED = 100  # no stored run has it
-
-
-def stored_sweep() -> dict:
-    """The record that `credit_sweep` wrote."""
-    path = data_folder() / "runs" / "order-notes-sweep" / "sweep.json"
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def sweep_figure() -> go.Figure:
@@ -56,7 +48,7 @@ class CreditExplorer(widgets.VBox):
     ) -> None:
         self._sft, self._seed, self._live_steps = sft, seed, live_steps
         self._held_out = held_out
-        self._record = stored_sweep()
+        self._record = stored_table("order-notes-sweep", "sweep")
         self._by_point = {Point(**row["point"]): row for row in self._record["points"]}
         self.axis = widgets.ToggleButtons(options=list(AXES), description="along")
         self.step = widgets.SelectionSlider(options=_options("beta"), description="value")

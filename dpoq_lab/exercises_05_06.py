@@ -38,6 +38,10 @@ def _hit(scores: list[float], labels: list[bool]) -> float:
     return float(labels[max(range(len(scores)), key=lambda i: scores[i])])
 
 
+def _advantage(r: float, V_now: float, V_next: float) -> float:
+    return r + V_next - V_now
+
+
 LOGPS = [
     (torch.tensor([-1.0, -2.0, -0.5]), torch.tensor([-1.5, -0.5, -0.5]), 0.1),
     (torch.tensor([-3.0, -0.1]), torch.tensor([-0.2, -4.0]), 0.5),
@@ -131,6 +135,16 @@ EXERCISES = {
             ("r is a difference: r = 0 where the policy gives the token what the reference gave it.", 0.0),
             ("beta is already in r: log pi = log pi_ref + r / beta, not log pi_ref + r.", -3.8),
             ("log pi = log pi_ref + r / beta, and log pi_ref is -4.0 here.", 2.5),
+        ],
+    ),
+    "06.4": Exercise(
+        _advantage,
+        [(0.0, 2.6, 2.0), (-1.0, 0.7, 0.0), (1.0, 0.5, 1.5)],
+        [
+            ("that is what the token pays; add what it does to the value.", lambda r, V, W: r),
+            ("the reward that the token pays is missing.", lambda r, V, W: W - V),
+            ("that is Q; an advantage is measured from the value before.", lambda r, V, W: r + W),
+            ("before and after are swapped.", lambda r, V, W: r + V - W),
         ],
     ),
 }

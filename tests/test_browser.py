@@ -303,7 +303,7 @@ def move_loss(lesson):
         value = drag(explorer.locator(".widget-slider", has_text=name), share)
         number = f"{value:+.1f}" if label == "d" else f"{value:.2f}"
         expect(reading).to_contain_text(f"{label} {number}", timeout=STEP * 1000)
-    figure = lesson.page.locator(".js-plotly-plot", has_text="margin")
+    figure = lesson.page.locator(".js-plotly-plot", has_text="margin").first  # the first half's
     expect(figure.locator(".legendtext")).to_have_text(["chosen", "rejected", "margin"])
     curves = figure.locator(".scatterlayer path.js-line")
     expect(curves).to_have_count(3)

@@ -1,8 +1,15 @@
 """Figures: what is drawn is what was measured."""
 
+import numpy as np
 import pytest
 
-from dpoq_lab.figures import dpo_loss_figure, draw_dpo_loss, reading_of_curves, training_curves
+from dpoq_lab.figures import (
+    against_advantage,
+    dpo_loss_figure,
+    draw_dpo_loss,
+    reading_of_curves,
+    training_curves,
+)
 
 LOG = [
     {
@@ -51,3 +58,14 @@ def test_no_figure_is_lower_than_its_margins():
     for figure in (training_curves(LOG), dpo_loss_figure()):
         margin = figure.layout.margin
         assert figure.layout.height > margin.t + margin.b + 100
+
+
+def test_learned_rewards_are_drawn_against_advantages_by_what_was_paid():
+    A, r = np.array([-1.9, 0.3, -0.5]), np.array([-1.0, 1.0, 0.0])
+    figure = against_advantage(A + 0.1, A, r)
+    assert figure.data[0].x == (-1.9, 0.3)
+    assert {trace.name: tuple(trace.x) for trace in figure.data[1:]} == {
+        "paid -1": (-1.9,),
+        "paid +0": (-0.5,),
+        "paid +1": (0.3,),
+    }
