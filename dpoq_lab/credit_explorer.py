@@ -102,7 +102,7 @@ class CreditExplorer(widgets.VBox):
     def _show_tokens(self, chosen: Point, row: dict) -> None:
         text = f"beta {chosen.beta}, {chosen.pairs} pairs, {chosen.steps} steps: {self.measure.label} "
         text += f"{row['mean']:.2f} ± {row['half_95']:.2f} over {self._record['seeds']} seeds."
-        i, limit = self.reply.value, 5 * chosen.beta
+        i, limit = self.reply.value, 2 * chosen.beta
         tokens, flaws = self._record["tokens"][i], self._record["flaws"][i]
         maps = heat_map(tokens, self._by_point[chosen]["rewards"][i], limit, "stored run", flaws)
         if self._live:

@@ -70,7 +70,7 @@ def true_return(of: Telegram, text: str) -> int:
 def reward() -> Levels:
     """r of each token on the tree, levels (2**t, 3)."""
     pays = [0.0, *(1.0 for _ in TOLD), 0.0]
-    return [np.tile([pay, -pay, 0.0], (2**t, 1)) for t, pay in enumerate(pays)]
+    return [np.tile([pay, 0.0 - pay, 0.0], (2**t, 1)) for t, pay in enumerate(pays)]
 
 
 def tree(log_pi: np.ndarray, beta: float) -> tuple[TokenMDP, float]:
