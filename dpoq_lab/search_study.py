@@ -1,0 +1,178 @@
+"""The paper's figure 2 on order notes: what wide beams do to SFT and to DPO, measured by the true score.
+
+`python -m dpoq_lab.search_study --out FOLDER` trains, by seed, an under-fitted base, SFT, and DPO at three
+betas, and searches held-out prompts by beam width and length penalty, by greedy and by sampling. Beams are
+transformers' batched ones: `tests/test_search.py` proves them equal to `search.beam_search`.
+"""
+
+import argparse
+import time
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from dpoq_lab.encoding import EncodedPair
+from dpoq_lab.language_study import (
+    DPO,
+    PAD,
+    SFT,
+    SIZES,
+    TOKENIZER,
+    Size,
+    encode,
+    held_out_seed,
+    over_seeds,
+    stored_study,
+    train_base,
+)
+from dpoq_lab.languages import order_pairs, true_score
+from dpoq_lab.provenance import provenance
+from dpoq_lab.runs import write_json
+from dpoq_lab.training import train
+
+WIDTHS, PENALTIES, BETAS = (1, 2, 3, 5, 10, 20), (0.0, 1.0), (0.1, 0.5, 1.0)
+MAX_TOKENS = 80
+UNDERFITTED = replace(SIZES["laptop"], base_steps=200, sft_steps=40)  # fitted ones are perfect when greedy
+PRESETS = {
+    "ci": (replace(UNDERFITTED, notes=640, pairs=64, base_steps=3, sft_steps=2, dpo_steps=2), 6, (1, 2)),
+    "laptop": (UNDERFITTED, 60, WIDTHS),
+}
+
+
+def train_searched(size: Size, seed: int) -> dict[str, PreTrainedModel]:
+    """SFT and DPO from it at each beta."""
+    pairs = encode(order_pairs(size.pairs, seed))
+    sft = train_base(size, seed)
+    train(sft, pairs, PAD, size.settings(SFT, size.sft_steps, seed))
+    policies = {"SFT": sft}
+    for beta in BETAS:
+        policy = deepcopy(sft)
+        train(policy, pairs, PAD, replace(size.settings(DPO, size.dpo_steps, seed), beta=beta))
+        policies[f"DPO, beta {beta}"] = policy
+    return policies
+
+
+def searches(widths: tuple[int, ...]) -> dict[str, dict]:
+    """Every way to search, as settings of `generate`. Width 1 is greedy."""
+    ways = {"sampling, T 1, top-k 50": {"do_sample": True, "top_k": 50}}
+    for penalty in PENALTIES:
+        for width in widths:
+            settings = {"num_beams": width, "length_penalty": penalty} if width > 1 else {}
+            ways[f"width {width}, penalty {penalty:.0f}"] = {"do_sample": False} | settings
+    return ways
+
+
+@torch.no_grad()
+def reply_to(
+    pi: PreTrainedModel, pairs: list[EncodedPair], settings: dict, seed: int = 0
+) -> list[tuple[list[int], bool]]:
+    """The best reply to each prompt, its token ids without EOS, and whether it ended by itself."""
+    prompts = [pair.chosen.prompt_ids for pair in pairs]
+    width = max(map(len, prompts))
+    ids = torch.tensor([[PAD] * (width - len(prompt)) + prompt for prompt in prompts])
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        out = pi.generate(ids, attention_mask=(ids != PAD).long(), max_new_tokens=MAX_TOKENS, **settings)
+    replies = []
+    for row in out[:, width:].tolist():
+        ended = TOKENIZER.eos_token_id in row
+        replies.append((row[: row.index(TOKENIZER.eos_token_id)] if ended else row, ended))
+    return replies
+
+
+def measure(pairs: list[EncodedPair], replies: list[tuple[list[int], bool]]) -> dict[str, float]:
+    """Means over prompts: true score, win rate against the chosen reply (a tie is half), words, and shares.
+
+    `repeated` and `copied`: the share of a reply's four-word runs that it said before, of its three-word
+    runs that stand in the prompt.
+    """
+    rows = []
+    for pair, (ids, ended) in zip(pairs, replies, strict=True):
+        text, prompt = TOKENIZER.decode(ids), pair.pair.prompt
+        ours, theirs = true_score(prompt, text), true_score(prompt, pair.pair.chosen)
+        row = {"score": ours, "win": (np.sign(ours - theirs) + 1) / 2, "words": len(ids)}
+        row |= {"unfinished": not ended, "repeated": repeated(text.split(), 4)}
+        rows.append(row | {"copied": shared(text.split(), prompt.split(), 3)})
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def runs(words: list[str], n: int) -> list[tuple[str, ...]]:
+    """All runs of n words."""
+    return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+
+
+def repeated(words: list[str], n: int) -> float:
+    """The share of runs of n words that occurred before; 0 where there is none."""
+    found = runs(words, n)
+    return 1 - len(set(found)) / len(found) if found else 0.0
+
+
+def shared(words: list[str], source: list[str], n: int) -> float:
+    """The share of runs of n words that stand in `source`."""
+    found, there = runs(words, n), set(runs(source, n))
+    return float(np.mean([run in there for run in found])) if found else 0.0
+
+
+def search_table(
+    policies: dict[str, PreTrainedModel], pairs: list[EncodedPair], widths: tuple[int, ...], seed: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    """policy -> way to search -> measures."""
+    return {
+        name: {
+            way: measure(pairs, reply_to(pi, pairs, settings, seed))
+            for way, settings in searches(widths).items()
+        }
+        for name, pi in policies.items()
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure over seeds, and once on the stored well-fitted models; write `search.json`."""
+    parser = argparse.ArgumentParser(description="beam search on order notes, by width")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--preset", choices=PRESETS, default="laptop")
+    options = parser.parse_args(arguments)
+    size, prompts, widths = PRESETS[options.preset]
+    started, tables = time.perf_counter(), []
+    for seed in range(options.seeds):
+        pairs = encode(order_pairs(prompts, held_out_seed(seed)))
+        tables.append(search_table(train_searched(size, seed), pairs, widths, seed))
+        print(f"seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
+    summary = {
+        name: {
+            way: {m: over_seeds([table[name][way][m] for table in tables]) for m in row}
+            for way, row in ways.items()
+        }
+        for name, ways in tables[0].items()
+    }
+    stored = stored_study()[0].policies
+    fitted = {name: stored[name] for name in ("SFT", "DPO from SFT")}
+    record = {"seeds": options.seeds, "prompts": prompts, "underfitted": summary}
+    record |= {
+        "fitted, seed 0": search_table(fitted, encode(order_pairs(prompts, held_out_seed(0))), widths, 0)
+    }
+    record |= {"seconds": round(time.perf_counter() - started, 1), "provenance": provenance()}
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(options.out / "search.json", record)
+    print(search_lines(summary, "score"))
+
+
+def search_lines(summary: dict, measure: str) -> str:
+    """A measure as text: policies by column, ways to search by row; mean ± half-width over seeds."""
+    lines = [f"{'':<24}" + "".join(f"{name:>15}" for name in summary)]
+    for way in next(iter(summary.values())):
+        cells = [
+            f"{row[way][measure]['mean']:.2f} ± {row[way][measure]['half_95']:.2f}"
+            for row in summary.values()
+        ]
+        lines.append(f"{way:<24}" + "".join(f"{cell:>15}" for cell in cells))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

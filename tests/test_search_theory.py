@@ -1,0 +1,116 @@
+"""Rows 10 and 11 of the checks: value search is likelihood search while V is exact, else not."""
+
+import numpy as np
+import pytest
+
+from dpoq_lab.mcts import mcts
+from dpoq_lab.scorers import TabularScorer
+from dpoq_lab.search import beam_search, value_beam
+from dpoq_lab.search_theory import (
+    at_token,
+    likeliest,
+    likelihood_objective,
+    misses,
+    noisy,
+    rankings,
+    regret_curves,
+    value_objective,
+)
+from dpoq_lab.soft_bellman import solve
+from dpoq_lab.token_mdp import random_reward, random_tree
+
+SEEDS = range(20)
+
+
+def instance(seed, beta=0.7, V=4, H=4):
+    mdp = random_tree(V, H, beta, seed)
+    r = random_reward(mdp, seed + 1)
+    return mdp, r, solve(mdp, r)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_row_10_equation_12_is_13_for_every_prefix_and_depth(seed):
+    mdp, r, solution = instance(seed)
+    for a, b in zip(value_objective(mdp, r, solution.V), likelihood_objective(mdp, solution), strict=True):
+        assert abs(a - b).max() < 1e-10
+
+
+def test_the_sign_as_printed_is_off_by_twice_the_value_of_the_start():
+    mdp, r, solution = instance(0)
+    start = float(solution.V[0][0])
+    printed = [level - 2 * start for level in likelihood_objective(mdp, solution)]
+    gaps = [a - b for a, b in zip(value_objective(mdp, r, solution.V), printed, strict=True)]
+    assert np.concatenate([gap.ravel() for gap in gaps]) == pytest.approx(2 * start)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_row_11_likelihood_ranks_by_R_plus_beta_log_pi_ref_and_the_ratio_by_R(seed):
+    mdp, r, solution = instance(seed)
+    found, start = rankings(mdp, r, solution), float(solution.V[0][0])
+    assert abs(found["beta log pi*"] + start - found["R + beta log pi_ref"]).max() < 1e-10
+    assert abs(found["beta log pi*/pi_ref"] + start - found["R"]).max() < 1e-10
+
+
+def test_the_two_rankings_disagree_on_the_best_reply_in_some_trees():
+    best = [
+        {name: values.argmax() for name, values in rankings(*instance(seed)).items()} for seed in range(50)
+    ]
+    assert any(row["R"] != row["R + beta log pi_ref"] for row in best)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_full_beam_a_full_value_beam_and_mcts_find_the_likeliest_reply(seed):
+    mdp, r, solution = instance(seed)
+    best = likeliest(mdp, solution.pi)
+    value = at_token(mdp, value_objective(mdp, r, solution.V))
+    scorer = TabularScorer(mdp, solution.pi)
+    assert beam_search(scorer, (), 100, 4, length_penalty=0.0).hypotheses[0].tokens == best
+    assert value_beam(scorer, value, (), 100, 4).hypotheses[0].tokens == best
+    assert mcts(scorer, value, (), 400, 4).hypotheses[0].tokens == best
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_at_any_width_the_exact_value_beam_is_the_likelihood_beam(seed):
+    mdp, r, solution = instance(seed)
+    value = at_token(mdp, value_objective(mdp, r, solution.V))
+    scorer = TabularScorer(mdp, solution.pi)
+    for width in (1, 2, 3):
+        a = beam_search(scorer, (), width, 4, length_penalty=0.0).hypotheses
+        b = value_beam(scorer, value, (), width, 4).hypotheses
+        assert [h.tokens for h in a] == [h.tokens for h in b]
+        assert [h.score * mdp.beta + float(solution.V[0][0]) for h in a] == pytest.approx(
+            [h.score for h in b]
+        )
+
+
+def test_with_a_wrong_value_the_two_part():
+    mdp, r, solution = instance(3)
+    scorer = TabularScorer(mdp, solution.pi)
+    parted = 0
+    for seed in range(20):
+        value = at_token(mdp, value_objective(mdp, r, noisy(solution.V, 2.0, seed)))
+        parted += value_beam(scorer, value, (), 1, 4).hypotheses[0].tokens != likeliest(mdp, solution.pi)
+    assert parted > 5
+
+
+def test_greedy_misses_the_likeliest_reply_now_and_then_and_a_wider_beam_less_often():
+    missed = misses((1, 2, 5), trees=60)
+    assert 0.1 < missed[1] < 0.5
+    assert missed[5] < missed[2] < missed[1]
+
+
+def test_regret_is_zero_without_noise_but_for_narrow_beams_and_grows_with_it():
+    regrets = {name: rows.mean(axis=1) for name, rows in regret_curves((0.0, 2.0), trees=15).items()}
+    assert regrets["value beam 10"][0] == pytest.approx(0, abs=1e-12)
+    assert regrets["value beam 2"][1] > regrets["value beam 2"][0]
+    assert regrets["likelihood beam 2"][1] > 0.1
+    assert all((rows >= -1e-12).all() for rows in regrets.values())
+
+
+def test_mcts_without_enough_simulations_to_end_a_reply_returns_none():
+    mdp, r, solution = instance(1)
+    value = at_token(mdp, value_objective(mdp, r, solution.V))
+    found = mcts(TabularScorer(mdp, solution.pi), value, (), 1, 4).hypotheses
+    assert len(found) <= 1
+    again = mcts(TabularScorer(mdp, solution.pi), value, (), 200, 4)
+    assert again.hypotheses[0].score == max(h.score for h in again.hypotheses)
