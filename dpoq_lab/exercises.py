@@ -33,9 +33,9 @@ def check(name: str, answer: Any) -> Any:
 
 def all_exercises() -> dict[str, Exercise]:
     """Every exercise of the course by its id, lesson.number."""
-    from dpoq_lab import exercises_01_02, exercises_03_04, exercises_05_06
+    from dpoq_lab import exercises_01_02, exercises_03_04, exercises_05_06, exercises_07_09
 
-    tables = (exercises_01_02, exercises_03_04, exercises_05_06)
+    tables = (exercises_01_02, exercises_03_04, exercises_05_06, exercises_07_09)
     return {name: exercise for table in tables for name, exercise in table.EXERCISES.items()}
 
 

@@ -1,0 +1,121 @@
+"""A small DPO model steers larger bases of order notes: true score by lambda and by size of the base.
+
+`python -m dpoq_lab.proxy_study --out FOLDER`. The proxies and their reference are the stored small models of
+`language_study` (seed 0); the bases are trained here, one a seed and size.
+"""
+
+import argparse
+import time
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from dpoq_lab import models
+from dpoq_lab.best_of_n import best_of_n
+from dpoq_lab.encoding import EncodedPair
+from dpoq_lab.language_study import (
+    DPO,
+    PAD,
+    SFT,
+    SIZES,
+    TOKENIZER,
+    Size,
+    encode,
+    held_out_seed,
+    over_seeds,
+    stored_study,
+    train_base,
+)
+from dpoq_lab.languages import order_pairs, true_score
+from dpoq_lab.provenance import provenance
+from dpoq_lab.proxy_tuning import steer
+from dpoq_lab.runs import write_json
+from dpoq_lab.training import train
+
+LAMBDAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+PROXIES = ("DPO from base", "DPO from SFT")  # both against the small base
+WIDE = replace(SIZES["laptop"], hidden_size=96, layers=3, initializer_range=0.08)
+BASES = {"64 x 2": SIZES["laptop"], "96 x 3": WIDE}
+TINY = {"notes": 640, "pairs": 64, "base_steps": 3, "sft_steps": 2, "dpo_steps": 2}
+N = 16
+
+
+def tuned(base: PreTrainedModel, size: Size, seed: int) -> PreTrainedModel:
+    """SFT and DPO of the base itself: what proxy tuning saves."""
+    pairs, policy = encode(order_pairs(size.pairs, seed)), deepcopy(base)
+    train(policy, pairs, PAD, size.settings(SFT, size.sft_steps, seed))
+    train(policy, pairs, PAD, size.settings(DPO, size.dpo_steps, seed))
+    return policy
+
+
+def mean_score(replies: list[list[int]], pairs: list[EncodedPair]) -> float:
+    """The mean true score of one reply a prompt."""
+    scores = [true_score(p.pair.prompt, TOKENIZER.decode(ids)) for p, ids in zip(pairs, replies, strict=True)]
+    return sum(scores) / len(scores)
+
+
+def score_base(
+    base: PreTrainedModel,
+    size: Size,
+    small: dict[str, PreTrainedModel],
+    pairs: list[EncodedPair],
+    seed: int,
+    lambdas: tuple[float, ...],
+) -> dict[str, float]:
+    """True scores at temperature 1: steered at each lambda, tuned itself, and best of N."""
+    prompts, found = [pair.chosen.prompt_ids for pair in pairs], {}
+    for name in PROXIES:
+        for lam in lambdas:
+            replies = steer(base, small[name], small["base"], lam, prompts, PAD, seed=seed)
+            found[f"{name}, lambda {lam:g}"] = mean_score(replies, pairs)
+        kept = best_of_n(base, small[name], small["base"], TOKENIZER, pairs, N, seed)
+        found[f"best of {N} by {name}"] = kept["implicit reward"]
+    own = tuned(base, size, seed)
+    found["SFT and DPO of the base itself"] = mean_score(
+        steer(own, own, own, 0.0, prompts, PAD, seed=seed), pairs
+    )
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure over seeds of the base, write `proxy.json` and keep the larger base of the first seed."""
+    parser = argparse.ArgumentParser(description="proxy tuning on order notes")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--preset", choices=("ci", "laptop"), default="laptop")
+    options = parser.parse_args(arguments)
+    ci = options.preset == "ci"
+    small, started = stored_study()[0].policies, time.perf_counter()
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in BASES}
+    for seed in range(1, options.seeds + 1):  # the small base itself has seed 0
+        pairs = encode(order_pairs(4 if ci else 100, held_out_seed(seed)))
+        for name, full in BASES.items():
+            size = replace(full, **TINY) if ci else full
+            base = train_base(size, seed)
+            rows[name].append(score_base(base, size, small, pairs, seed, LAMBDAS[:2] if ci else LAMBDAS))
+            if seed == 1 and name == "96 x 3":
+                models.save(base, TOKENIZER, options.out / "base-96x3")
+        print(f"seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
+    table = {
+        name: {what: over_seeds([row[what] for row in found]) for what in found[0]}
+        for name, found in rows.items()
+    }
+    seconds = round(time.perf_counter() - started, 1)
+    record = {"seeds": options.seeds, "table": table, "seconds": seconds, "provenance": provenance()}
+    write_json(options.out / "proxy.json", record)
+    print(proxy_lines(table))
+
+
+def proxy_lines(table: dict) -> str:
+    """The table as text: bases by column; mean ± half-width of the 95% interval over seeds."""
+    lines = [f"{'':<36}" + "".join(f"{name:>15}" for name in table)]
+    for what in next(iter(table.values())):
+        cells = [f"{row[what]['mean']:.2f} ± {row[what]['half_95']:.2f}" for row in table.values()]
+        lines.append(f"{what:<36}" + "".join(f"{cell:>15}" for cell in cells))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
