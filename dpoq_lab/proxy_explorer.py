@@ -1,0 +1,88 @@
+"""Move lambda and see the next word: base, what the proxy adds, and the mixture of equation (14)."""
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+import torch
+from plotly.subplots import make_subplots
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from dpoq_lab.encoding import EncodedPair
+from dpoq_lab.explorers import _row
+from dpoq_lab.figures import BLUE, CONFIG, GREY, ORANGE
+from dpoq_lab.scorers import ModelScorer
+from dpoq_lab.token_view import visible
+
+SHOWN = 8  # words
+
+
+def next_word_figure() -> go.Figure:
+    """Empty bars: probabilities of base and mixture on the left, log pi_proxy/pi_ref on the right."""
+    figure = make_subplots(
+        1, 2, shared_yaxes=True, column_widths=[0.6, 0.4], subplot_titles=["probability", "delta, nats"]
+    )
+    legend = {"orientation": "h", "y": 1.12, "yanchor": "bottom"}
+    figure.update_layout(height=420, margin={"l": 90, "r": 20, "t": 90, "b": 40}, legend=legend)
+    for name, colour, column in (("base", GREY, 1), ("mixture", BLUE, 1), ("delta", ORANGE, 2)):
+        figure.add_bar(name=name, orientation="h", marker={"color": colour}, row=1, col=column)
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+class ProxyExplorer(widgets.VBox):
+    """`pair` chooses a prompt, `told` is the reply so far, `lam` steers, `proxy` is the small tuned model."""
+
+    def __init__(
+        self,
+        base: PreTrainedModel,
+        proxies: dict[str, PreTrainedModel],
+        reference: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        pairs: list[EncodedPair],
+    ) -> None:
+        eos = tokenizer.eos_token_id
+        self._tokenizer, self._pairs = tokenizer, pairs
+        self._base, self._reference = ModelScorer(base, eos), ModelScorer(reference, eos)
+        self._proxies = {name: ModelScorer(model, eos) for name, model in proxies.items()}
+        names = [(f"{i}: {pair.pair.prompt[:70]}", i) for i, pair in enumerate(pairs)]
+        self.pair = widgets.Dropdown(options=names, description="prompt", layout={"width": "45em"})
+        self.proxy = widgets.Dropdown(options=list(proxies), description="proxy")
+        self.lam = widgets.FloatSlider(1.0, min=0.0, max=3.0, step=0.1, description="lambda")
+        self.told = widgets.Textarea(
+            "hello ,", description="so far", rows=2, continuous_update=False, layout={"width": "98%"}
+        )
+        self.figure = go.FigureWidget(next_word_figure())
+        self.figure._config = CONFIG
+        self.reading = widgets.HTML()
+        for control in (self.pair, self.proxy, self.told):
+            control.observe(lambda _: self._read(), "value")
+        self.lam.observe(lambda _: self._render(), "value")
+        super().__init__(
+            [_row([self.pair]), _row([self.proxy, self.lam]), self.told, self.figure, self.reading]
+        )
+        self._read()
+
+    def _read(self) -> None:
+        """The three models read prompt and reply; moving lambda afterwards calls none."""
+        ids = tuple(self._pairs[self.pair.value].chosen.prompt_ids)
+        ids += tuple(self._tokenizer(self.told.value)["input_ids"])
+        scorers = (self._base, self._proxies[self.proxy.value], self._reference)
+        self._log_base, log_proxy, log_ref = (scorer.start(ids)[1][0] for scorer in scorers)
+        self._delta = log_proxy - log_ref
+        self._render()
+
+    def _render(self) -> None:
+        mixture = (self._log_base + self.lam.value * self._delta).softmax(-1)
+        base = self._log_base.exp()
+        top = torch.maximum(base, mixture).topk(SHOWN).indices
+        words = [visible(self._tokenizer.decode([token])).replace("<", "\u2039") for token in top.tolist()]
+        with self.figure.batch_update():
+            for trace, values in zip(self.figure.data, (base, mixture, self._delta), strict=True):
+                trace.update(x=values[top].tolist(), y=words)
+        b, m = int(base.argmax()), int(mixture.argmax())
+        self.reading.value = (
+            f"lambda {self.lam.value:.1f}: the base would say \u201c{self._word(b)}\u201d ({base[b]:.2f}), "
+            f"the mixture \u201c{self._word(m)}\u201d ({mixture[m]:.2f})."
+        )
+
+    def _word(self, token: int) -> str:
+        return visible(self._tokenizer.decode([token])).replace("<", "\u2039")
