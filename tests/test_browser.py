@@ -381,6 +381,20 @@ def move_theory(lesson):
     lesson.shoot("moved")
 
 
+def move_search(lesson):
+    """Lesson 07: the trees grow by the step, and one search changes with its width and its policy."""
+    explorer = widget(lesson.page, ".js-plotly-plot")
+    drawn = explorer.locator(".js-plotly-plot text")
+    sliders = explorer.locator(".widget-slider")
+    with changes(drawn):
+        drag(sliders.filter(has_text="step"), 0.3)
+    with changes(drawn):
+        drag(sliders.filter(has_text="width").first, 0.7)
+    with changes(explorer.locator(".widget-html-content")):
+        explorer.locator("select").last.select_option(label="SFT")
+    lesson.shoot("moved")
+
+
 MOVES = {
     "00_start_here": move_heat_map,
     "01_token_mdp": move_theory,
@@ -389,6 +403,8 @@ MOVES = {
     "04_what_dpo_can_represent": move_theory,
     "05_train_dpo": move_loss,
     "06_token_rewards": move_tokens,
+    "07_search": move_search,
+    "09_proxy_tuning": move_theory,
 }
 
 

@@ -1,0 +1,73 @@
+"""The beam study: its measures by hand, its command, and what the lesson says of the stored table."""
+
+import json
+
+import pytest
+
+from dpoq_lab.best_of_n import best_of_n
+from dpoq_lab.encoding import encode_pairs
+from dpoq_lab.language_study import TOKENIZER, encode, stored_study
+from dpoq_lab.languages import order_pairs
+from dpoq_lab.lessons import stored_table
+from dpoq_lab.preferences import Pair
+from dpoq_lab.scorers import ModelScorer
+from dpoq_lab.search import beam_search
+from dpoq_lab.search_study import main, measure, repeated, reply_to, searches, shared
+
+
+def test_runs_that_come_again_or_stand_in_the_prompt_are_counted():
+    assert repeated("a b c d a b c d".split(), 4) == pytest.approx(1 / 5)
+    assert repeated(["a"], 4) == 0
+    assert shared("x a b c".split(), "a b c d".split(), 3) == 0.5
+    assert shared([], ["a"], 3) == 0
+
+
+def test_measures_of_one_reply_by_hand():
+    prompt = "who : Anna ; colour : red ; item : lamp ; price : 20 ; day : Monday ; city : Rome ; note :\n"
+    pair = encode_pairs(TOKENIZER, [Pair(prompt, "Anna wants", "Boris wants")], 64).pairs[0]
+    found = measure([pair], [(TOKENIZER("Anna red Oslo")["input_ids"], False)])
+    assert found == {"score": 1, "win": 0.5, "words": 3, "unfinished": 1, "repeated": 0, "copied": 0}
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_the_batched_beam_is_our_beam_on_every_prompt(penalty):
+    """What the study takes from transformers, left-padded, against `beam_search` on each prompt alone."""
+    policy, pairs = stored_study()[0].policies["SFT"], encode(order_pairs(4, 77))
+    settings = searches((1, 5))[f"width 5, penalty {penalty:.0f}"]
+    for pair, (ids, ended) in zip(pairs, reply_to(policy, pairs, settings), strict=True):
+        scorer = ModelScorer(policy, TOKENIZER.eos_token_id)
+        best = beam_search(scorer, tuple(pair.chosen.prompt_ids), 5, 80, penalty).hypotheses[0]
+        assert (best.tokens[:-1] if ended else best.tokens) == tuple(ids)
+
+
+def test_the_command_writes_what_it_measured(tmp_path, capsys):
+    main(["--out", str(tmp_path), "--seeds", "2", "--preset", "ci"])
+    record = json.loads((tmp_path / "search.json").read_text())
+    assert set(record["underfitted"]) == {"SFT", "DPO, beta 0.1", "DPO, beta 0.5", "DPO, beta 1.0"}
+    assert "width 2, penalty 1" in capsys.readouterr().out
+
+
+def test_what_the_lesson_says_of_figure_2():
+    summary = stored_table("order-notes-search", "search")["underfitted"]
+
+    def mean(name, way, measure="score"):
+        return summary[name][way][measure]["mean"]
+
+    for name in summary:
+        assert mean(name, "width 20, penalty 0") < mean(name, "width 5, penalty 0") - 1
+        assert mean(name, "width 20, penalty 0", "words") < 20 < mean(name, "width 1, penalty 0", "words")
+        assert mean(name, "width 20, penalty 1") > mean(name, "width 1, penalty 1")
+        assert mean(name, "width 1, penalty 0") > mean(name, "sampling, T 1, top-k 50") + 2
+    biggest = max(
+        row[m]["mean"] for ways in summary.values() for row in ways.values() for m in ("copied", "repeated")
+    )
+    assert biggest < 0.02
+
+
+def test_best_of_n_is_bounded_by_the_truth_and_n_of_1_is_the_one_draw():
+    small = stored_study()[0].policies
+    models = [small[name] for name in ("SFT", "DPO from SFT", "SFT")]
+    pairs = encode(order_pairs(6, 5))
+    found = best_of_n(*models, TOKENIZER, pairs, 4)
+    assert max(found.values()) == found["R itself"]
+    assert len(set(best_of_n(*models, TOKENIZER, pairs, 1).values())) == 1
