@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 from dpoq_lab.figures import BLUE, GREY, ORANGE
 from dpoq_lab.search import SearchTree
 
-WINDOW = 6  # steps drawn at once
+WINDOW = 4  # steps drawn at once
 LOOKS = {
     "kept": {"color": BLUE, "symbol": "circle", "size": 10},
     "pruned": {"color": GREY, "symbol": "x-thin-open", "size": 7},
@@ -22,12 +22,13 @@ def _axes(height: int) -> go.Figure:
 def search_figure() -> go.Figure:
     """The empty axes of `draw_search`."""
     figure = _axes(400)
+    figure.update_layout(margin={"l": 5, "r": 5})
     figure.update_xaxes(title="step", dtick=1)
     figure.update_yaxes(visible=False)
     figure.add_scatter(mode="lines", line={"color": GREY, "width": 1}, hoverinfo="skip", showlegend=False)
     for status, look in LOOKS.items():
         figure.add_scatter(
-            name=status, mode="markers+text", marker=look, textposition="middle right", hoverinfo="text"
+            name=status, mode="markers+text", marker=look, textposition="top right", hoverinfo="text"
         )
     return figure
 

@@ -164,13 +164,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def search_lines(summary: dict, measure: str) -> str:
     """A measure as text: policies by column, ways to search by row; mean ± half-width over seeds."""
-    lines = [f"{'':<24}" + "".join(f"{name:>15}" for name in summary)]
+    heads = [name.replace("DPO, beta", "DPO") for name in summary]
+    lines = [f"{'':<22}" + "".join(f"{head:>12}" for head in heads)]
     for way in next(iter(summary.values())):
-        cells = [
-            f"{row[way][measure]['mean']:.2f} ± {row[way][measure]['half_95']:.2f}"
-            for row in summary.values()
-        ]
-        lines.append(f"{way:<24}" + "".join(f"{cell:>15}" for cell in cells))
+        found = [row[way][measure] for row in summary.values()]
+        cells = [f"{x['mean']:.2f} ± {x['half_95']:.2f}" for x in found]
+        lines.append(f"{way.replace('top-k', 'top'):<22}" + "".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
 
 
