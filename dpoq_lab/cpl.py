@@ -7,6 +7,7 @@ log pi(a|s) = -|a - mean(s)|^2 up to a constant, as in CPL. `python -m dpoq_lab.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def segments(n: int, seed: int) -> tuple[Tensor, Tensor]:
     """States and actions of n segments, each (n, T, 2): a controller of varying skill, with noise."""
     generator = torch.Generator().manual_seed(seed)
     s = torch.randn(n, 2, generator=generator)
-    gain = torch.rand(n, 1, generator=generator) - 0.25  # from away to home; 0.5 is optimal
+    gain = torch.rand(n, 1, generator=generator)  # 0.5 is optimal
     states, actions = [], []
     for _ in range(LENGTH):
         a = -gain * s + 0.3 * torch.randn(n, 2, generator=generator)
@@ -72,11 +73,8 @@ def run(cloning: bool, seed: int) -> dict[str, list[float] | float]:
         torch.manual_seed(seed)
         mean = nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 2))
     if cloning:
-        _train(
-            mean,
-            lambda: -torch.cat([log_prob(mean, *data[:2]), log_prob(mean, *data[2:])]).mean(),
-            CLONING_STEPS,
-        )
+        both = [torch.cat(x) for x in (data[::2], data[1::2])]
+        _train(mean, lambda: -log_prob(mean, *both).mean(), CLONING_STEPS)
     curves: dict[str, list[float]] = {"chosen": [], "rejected": []}
 
     def loss() -> Tensor:
@@ -92,7 +90,7 @@ def run(cloning: bool, seed: int) -> dict[str, list[float] | float]:
     return curves | {"regret": regret}
 
 
-def _train(mean: nn.Module, loss: callable, steps: int) -> None:
+def _train(mean: nn.Module, loss: Callable[[], Tensor], steps: int) -> None:
     optimizer = torch.optim.Adam(mean.parameters(), lr=LR)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -109,19 +107,12 @@ def main(arguments: list[str] | None = None) -> None:
     record = {"seeds": options.seeds, "provenance": provenance()}
     for name, cloning in (("no cloning", False), ("cloning first", True)):
         found = [run(cloning, seed) for seed in range(options.seeds)]
-        changes = {
-            f"{c}_change": over_seeds([f[c][-1] - f[c][0] for f in found]) for c in ("chosen", "rejected")
-        }
-        curves = {c: np.mean([f[c] for f in found], axis=0).round(4).tolist() for c in ("chosen", "rejected")}
-        record[name] = changes | {"regret": over_seeds([f["regret"] for f in found]), "mean_curves": curves}
-        print(
-            name,
-            {
-                k: f"{v['mean']:+.3f} ± {v['half_95']:.3f}"
-                for k, v in record[name].items()
-                if k != "mean_curves"
-            },
-        )
+        sides = ("chosen", "rejected")
+        row = {f"{c}_change": over_seeds([f[c][-1] - f[c][0] for f in found]) for c in sides}
+        row["regret"] = over_seeds([f["regret"] for f in found])
+        print(name, {what: f"{x['mean']:+.3f} ± {x['half_95']:.3f}" for what, x in row.items()})
+        curves = {c: np.mean([f[c] for f in found], axis=0).round(4).tolist() for c in sides}
+        record[name] = row | {"mean_curves": curves}
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "cpl.json", record)
 
