@@ -1,0 +1,139 @@
+"""Lesson 08's explorer: stored curves by reference and pairs, and a live run that can stop and go on."""
+
+import tempfile
+import threading
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+
+from dpoq_lab.explorers import _row
+from dpoq_lab.figures import CONFIG
+from dpoq_lab.language_study import DPO, PAD, Study, encode
+from dpoq_lab.languages import order_pairs
+from dpoq_lab.lessons import stored_table
+from dpoq_lab.reference_figures import draw_curves, two_curves
+from dpoq_lab.reference_study import minimal_edit_pairs, on_policy_pairs
+from dpoq_lab.training import train
+
+LIVE_SEED, LIVE_PAIRS = 200, 500
+SHOWN = {"reward": "reward_sum", "log pi": "logp_sum"}
+
+
+class _Stopped(Exception):
+    """Raised inside a live run to end it; what is done is in its checkpoint."""
+
+
+class ReferenceExplorer(widgets.VBox):
+    """`run` chooses stored curves; `start`, `pairs`, `beta`, `lr` a live run that `go` and `stop` drive.
+
+    A live run trains in a thread and keeps a checkpoint every 5 steps; after a change it begins anew.
+    """
+
+    def __init__(self, study: Study, steps: int = 60) -> None:
+        self._study, self._steps = study, steps
+        self._record = stored_table("order-notes-reference", "reference")
+        self._log: list[dict] = []
+        self._folder: tempfile.TemporaryDirectory | None = None
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self.run = widgets.Dropdown(options=list(self._record["mean_curves"]), description="stored")
+        self.run.layout.width = "32em"
+        self.shown = widgets.ToggleButtons(options=list(SHOWN), description="show")
+        self.start = widgets.Dropdown(options=["base", "SFT"], description="reference")
+        self.pairs = widgets.Dropdown(
+            options=["off-policy", "minimal edit", "on-policy"], description="pairs"
+        )
+        self.beta = widgets.FloatLogSlider(0.5, min=-1, max=0.5, step=0.1, description="beta")
+        self.lr = widgets.FloatLogSlider(1e-4, min=-5, max=-3, step=0.25, description="lr")
+        self.go = widgets.Button(description="Train")
+        self.stop = widgets.Button(description="Stop")
+        self.figure = go.FigureWidget(two_curves("nats a reply"))
+        self.figure._config = CONFIG
+        self.reading = widgets.HTML()
+        self._connect()
+        live = _row([self.start, self.pairs, self.beta, self.lr, self.go, self.stop])
+        super().__init__([_row([self.run, self.shown]), live, self.figure, self.reading])
+        self._show_stored()
+
+    def _connect(self) -> None:
+        self.run.observe(lambda _: self._show_stored(), "value")
+        self.shown.observe(lambda _: self._draw(self._curves), "value")
+        for control in (self.start, self.pairs, self.beta, self.lr):
+            control.observe(lambda _: self._forget(), "value")
+        self.go.on_click(lambda _: self._train())
+        self.stop.on_click(lambda _: self._stop.set())
+
+    def _show_stored(self) -> None:
+        name = self.run.value
+        row = self._record["table"][name]
+        self._draw(self._record["mean_curves"][name])
+        above = sum(value > 0 for value in row["chosen_reward_sum"]["values"])
+        self.reading.value = (
+            f"Stored, mean of {self._record['seeds']} seeds. KL(mu, pi_ref) before training "
+            f"{row['kl_mu_ref']['mean']:.2f} nats a reply; chosen reward at the end "
+            f"{row['chosen_reward_sum']['mean']:+.2f}, above 0 in {above} seeds; true score "
+            f"{row['score_before']['mean']:.1f} before, {row['score_after']['mean']:.1f} after."
+        )
+
+    def _draw(self, curves: dict[str, list[float]]) -> None:
+        self._curves = curves
+        kind = SHOWN[self.shown.value]
+        draw_curves(self.figure, curves[f"chosen_{kind}"], curves[f"rejected_{kind}"])
+
+    def _forget(self) -> None:
+        """Another live run: stop the old one and drop its checkpoints."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+        self._folder, self._log = None, []
+
+    def _train(self) -> None:
+        """Start the live run, or go on with the one that was stopped."""
+        if self._thread and self._thread.is_alive():
+            return
+        self._folder = self._folder or tempfile.TemporaryDirectory()
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._work, args=(Path(self._folder.name),), daemon=True)
+        self._thread.start()
+
+    def _work(self, out: Path) -> None:
+        """The thread: the same `train` as everywhere, resumed where it was stopped."""
+        self.reading.value = "Live: preparing the pairs."
+        policy = deepcopy(self._study.policies[self.start.value]).requires_grad_(True)
+        settings = replace(DPO, beta=self.beta.value, lr=self.lr.value, steps=self._steps, checkpoint_every=5)
+        try:
+            train(
+                policy,
+                self._live_pairs(),
+                PAD,
+                settings,
+                self._study.policies[self.start.value],
+                out,
+                True,
+                self._on_log,
+            )
+        except _Stopped:
+            self.reading.value += " Stopped; Train goes on from the last checkpoint."
+
+    def _live_pairs(self) -> list:
+        written = order_pairs(LIVE_PAIRS, LIVE_SEED)
+        if self.pairs.value == "minimal edit":
+            written = minimal_edit_pairs(LIVE_PAIRS, LIVE_SEED)
+        if self.pairs.value == "on-policy":
+            written = on_policy_pairs(self._study.policies[self.start.value], written, LIVE_SEED)
+        return encode(written)
+
+    def _on_log(self, record: dict) -> None:
+        self._log = [*self._log[: record["step"]], record]
+        if record["step"] % 5 == 4 or record["step"] == self._steps - 1:
+            names = [f"{role}_{kind}" for role in ("chosen", "rejected") for kind in SHOWN.values()]
+            self._draw({name: [row[name] for row in self._log] for name in names})
+            self.reading.value = (
+                f"Live: step {record['step'] + 1} of {self._steps}, chosen reward "
+                f"{record['chosen_reward_sum']:+.2f}, rejected {record['rejected_reward_sum']:+.2f}."
+            )
+        if self._stop.is_set():
+            raise _Stopped
