@@ -28,9 +28,8 @@ def _law(seed: int) -> np.ndarray:
 
 
 PICKS: list[Case] = [
-    (np.array([2.0, 1.5, 0.0]), np.array([-4.0, -1.0, -0.5]), 0.5),
+    (np.array([4.0, 3.0, 2.0, 0.0]), np.array([-6.0, -3.0, -1.5, -0.5]), 0.5),
     (np.array([1.0, 0.9]), np.array([-1.0, -3.0]), 0.1),
-    (np.array([3.0, 1.0, 2.5]), np.array([-8.0, -0.2, -5.0]), 1.0),
 ]
 SUMS: list[Case] = [([-1.0, -2.0, -0.5], 1.0), ([-1.0, -2.0, -0.5], 0.0), ([-0.3, -0.2], 2.0)]
 MIXTURES: list[Case] = [(_law(0), _law(1), _law(2), 1.5), (_law(3), _law(4), _law(5), 0.5)]
@@ -95,6 +94,15 @@ EXERCISES = {
         [
             ("lambda = 1 gives the proxy's own policy only if base and reference are one.", 1.0),
             ("half the exponent is half-way, not the base.", 0.5),
+        ],
+    ),
+    "09.3": Exercise(
+        -3.0,
+        [],
+        [
+            ("lambda is missing: only half of the advantage is added.", -2.0),
+            ("that is what is added; the base's own log-probability is missing.", 1.0),
+            ("the sign is off: the proxy likes this token more than its reference does.", -5.0),
         ],
     ),
 }

@@ -1,8 +1,4 @@
-"""Monte-Carlo tree search over tokens: PUCT with pi as prior and a value of prefixes, no rollouts.
-
-A simulation walks down by Q(s,a) + c pi(a|s) sqrt(N(s)) / (1 + N(s,a)), expands one state, values it, and
-adds the value to every token on the way; Q is the mean value below a token, scaled to [0, 1] by those seen.
-"""
+"""Monte Carlo tree search (PUCT) over tokens, with priors pi and a value function in place of rollouts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,83 +8,103 @@ import torch
 from torch import Tensor
 
 from dpoq_lab.scorers import Scorer, Tokens
-from dpoq_lab.search import Node, Search, SearchTree, _ends, room_for
+from dpoq_lab.search import Node, Search, SearchTree, is_end, room_for
 
 
 @dataclass
-class _State:
-    """A prefix: its node in the drawn tree, the scorer's state, log pi (V,), and its tokens' children."""
+class Place:
+    """A state that was reached: the index of its last `node` in the `SearchTree`, -1 for the prompt, its
+    `step`, what the scorer said, and per token, (V,), the best `values` known below and `visits`."""
 
     node: int
+    step: int
     state: Any
-    log_pi: Tensor | None  # None where the reply ends
-    visits: int = 0
-    total: float = 0.0
-    children: dict[int, "_State"] = field(default_factory=dict)
+    log_pi: Tensor
+    values: Tensor
+    visits: Tensor
+    children: dict[int, "Place | int"] = field(default_factory=dict)  # an int is the node of a last token
 
 
 def mcts(
     scorer: Scorer,
     value: Callable[[Tokens], float],
     prompt: Tokens,
-    simulations: int,
     max_tokens: int,
-    c: float = 1.0,
+    simulations: int,
+    exploration: float = 1.0,
 ) -> Search:
-    """Search for the reply with the largest `value`; its score is that value.
+    """`simulations` times: descend by PUCT, add one token, and pass its `value` up, of siblings the best.
 
-    `value` of a prefix is sum (r + beta log pi_ref) + V at its end (eq. 12), exact for a complete reply.
-    The hypotheses are the complete replies that were reached, best first; none if no simulation ended one.
+    PUCT takes the largest value + exploration * pi(a|s) sqrt(1 + N(s)) / (1 + N(s,a)); a token not tried yet
+    has the value of its state. The tree is deterministic, so the best below counts, not a mean. `value`
+    is that of `value_beam`. Returns the complete (or cut) replies that were met, by value; before any is met,
+    the path of most visits, unfinished.
     """
-    room = room_for(scorer, prompt, max_tokens)
-    state, log_pi = scorer.start(prompt)
-    tree, root, seen = SearchTree(), _State(-1, state, log_pi[0]), []
-    ended: dict[int, float] = {}
+    room, tree = room_for(scorer, prompt, max_tokens), SearchTree()
+    root = _place(-1, 0, *scorer.start(prompt), value(()))
+    last: dict[int, float] = {}
     for _ in range(simulations):
-        path = [root]
-        while path[-1].log_pi is not None:
-            token = _select(path[-1], seen, c)
-            child = path[-1].children.get(token)
-            if child is None:
-                child = _expand(scorer, prompt, tree, path[-1], token, room)
-                path.append(child)
+        child, path = root, []
+        while isinstance(child, Place):
+            token = _choose(child, exploration)
+            path.append((child, token))
+            if token not in child.children:
+                worth = _grow(scorer, value, tree, child, token, len(prompt), room)
+                if isinstance(node := child.children[token], int):
+                    last[node] = worth
                 break
-            path.append(child)
-        found = value(tree.tokens(path[-1].node))
-        seen.append(found)
-        if path[-1].node >= 0 and tree.nodes[path[-1].node].status == "finished":
-            ended[path[-1].node] = found
-        for visited in path:
-            visited.visits += 1
-            visited.total += found
-    best = sorted(ended, key=lambda node: -ended[node])
-    return Search([tree.hypothesis(node, ended[node]) for node in best], tree)
+            child = child.children[token]
+        else:
+            worth = last[child]
+        for place, token in reversed(path):
+            place.visits[token] += 1
+            place.values[token] = worth
+            worth = float(place.values.max())
+    if not last:
+        node = _most_visited(root)
+        last[node] = value(tree.tokens(node))
+    ranked = sorted(last.items(), key=lambda pair: -pair[1])
+    return Search([tree.hypothesis(node, score) for node, score in ranked], tree)
 
 
-def _select(state: _State, seen: list[float], c: float) -> int:
-    """The token with the largest PUCT score; an unvisited one counts as worth the mean of its state."""
-    low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
-    span = max(high - low, 1e-12)
-    default = (state.total / state.visits - low) / span if state.visits else 0.0
-    Q = torch.full_like(state.log_pi, default)
-    n = torch.zeros_like(state.log_pi)
-    for token, child in state.children.items():
-        Q[token] = (child.total / child.visits - low) / span
-        n[token] = child.visits
-    puct = Q + c * state.log_pi.exp() * max(state.visits, 1) ** 0.5 / (1 + n)
-    return int(puct.masked_fill(state.log_pi == -torch.inf, -torch.inf).argmax())
+def _choose(place: Place, exploration: float) -> int:
+    """The token of the largest PUCT score; of equals the smallest id."""
+    bonus = place.log_pi.exp() * (1 + place.visits.sum()).sqrt() / (1 + place.visits)
+    scores = place.values + exploration * bonus
+    return int((scores == scores.max()).nonzero()[0, 0])
 
 
-def _expand(scorer: Scorer, prompt: Tokens, tree: SearchTree, state: _State, token: int, room: int) -> _State:
-    """The state after `token`, added to the tree; a reply without room is cut there."""
-    log_p = float(state.log_pi[token])
-    step = len(tree.path(state.node)) + 1
-    ended = _ends(scorer, prompt, token, step)
-    node = Node(state.node, token, log_p, tree.sum_log_pi(state.node) + log_p, step)
-    node.status = "finished" if ended else "kept"
-    index, log_pi, after = tree.add(node), None, None
-    if not ended and step < room:
-        after, log_pi = scorer.step(state.state, torch.tensor([0]), torch.tensor([token]))
-        log_pi = log_pi[0]
-    state.children[token] = _State(index, after, log_pi)
-    return state.children[token]
+def _grow(
+    scorer: Scorer,
+    value: Callable[[Tokens], float],
+    tree: SearchTree,
+    place: Place,
+    token: int,
+    prompt_length: int,
+    room: int,
+) -> float:
+    """Add the child of `place` by `token` to the tree, and return its value."""
+    log_p, step = float(place.log_pi[token]), place.step + 1
+    before = tree.nodes[place.node].sum_log_pi if place.step else 0.0
+    end = is_end(scorer, prompt_length + step, token)
+    node = tree.add(Node(place.node, token, log_p, before + log_p, step, "finished" if end else "kept"))
+    worth = value(tree.tokens(node))
+    if end or step == room:
+        place.children[token] = node
+    else:
+        state, log_pi = scorer.step(place.state, torch.tensor([0]), torch.tensor([token]))
+        place.children[token] = _place(node, step, state, log_pi, worth)
+    return worth
+
+
+def _place(node: int, step: int, state: Any, log_pi: Tensor, worth: float) -> Place:
+    log_pi = log_pi[0].double()
+    values = torch.full_like(log_pi, worth).masked_fill(log_pi.isneginf(), -torch.inf)
+    return Place(node, step, state, log_pi, values, torch.zeros_like(values))
+
+
+def _most_visited(place: Place) -> int:
+    """The node at the end of the path of most visits."""
+    while place.children:
+        place = place.children[int(place.visits.argmax())]
+    return place.node

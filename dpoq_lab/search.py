@@ -117,7 +117,7 @@ def sample(
         for i, row in enumerate(rows):
             token, log_p = int(tokens[i]), float(log_pi[i, tokens[i]])
             before = tree.nodes[ends[row]].sum_log_pi if step > 1 else 0.0
-            status = "finished" if _ends(scorer, prompt, token, step) else "kept"
+            status = "finished" if is_end(scorer, len(prompt) + step, token) else "kept"
             ends[row] = tree.add(Node(ends[row], token, log_p, before + log_p, step, status))
         still = [i for i, row in enumerate(rows) if tree.nodes[ends[row]].status == "kept"]
         if not still or step == room:
@@ -141,9 +141,9 @@ def room_for(scorer: Scorer, prompt: Tokens, max_tokens: int) -> int:
     return room
 
 
-def _ends(scorer: Scorer, prompt: Tokens, token: int, step: int) -> bool:
-    """Whether a trajectory is complete with this token: EOS, or the last level of a tree."""
-    return token == scorer.eos or (scorer.limit_is_terminal and len(prompt) + step == scorer.limit)
+def is_end(scorer: Scorer, length: int, token: int) -> bool:
+    """Whether `token` completes a trajectory of `length` tokens, prompt included."""
+    return token == scorer.eos or (scorer.limit_is_terminal and length == scorer.limit)
 
 
 Rank = Callable[
@@ -169,6 +169,8 @@ def beam_search(
     """
 
     def hopeless(best_open: float, worst_done: float, step: int, room: int) -> bool:
+        if width == 1:
+            return True  # a greedy reply is over at its EOS, whatever a longer one might score
         length = room if early_stopping == "never" and length_penalty > 0 else step
         return early_stopping is True or best_open / length**length_penalty <= worst_done
 
@@ -216,7 +218,7 @@ def _beam(
         for place, (row, token) in enumerate(_best(ranks, 2 * width)):
             node = Node(opened[row], token, float(log_pi[row, token]), float(sums[row, token]), step)
             index, found = tree.add(node), float(ranks[row, token])
-            if (ended := _ends(scorer, prompt, token, step)) or step == room:
+            if (ended := is_end(scorer, len(prompt) + step, token)) or step == room:
                 if place < width:
                     node.status = "finished" if ended else "kept"
                     done.append((final(node, found), index))

@@ -104,7 +104,7 @@ def searchers(mdp: TokenMDP, r: Levels, solution: Solution, noise: float, seed: 
         "likelihood beam 2": beam_search(TabularScorer(mdp, pi), (), 2, H, length_penalty=0.0).hypotheses[0],
         "value beam 2": value_beam(exact, value, (), 2, H).hypotheses[0],
         "value beam 10": value_beam(exact, value, (), 10, H).hypotheses[0],
-        "MCTS, 100 simulations": mcts(prior, value, (), 100, H).hypotheses[0],
+        "MCTS, 100 simulations": mcts(prior, value, (), H, 100).hypotheses[0],
     }
 
 

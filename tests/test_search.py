@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpoq_lab import models
+from dpoq_lab import bench_search, models
 from dpoq_lab.scorers import MixedScorer, ModelScorer, TabularScorer
 from dpoq_lab.search import beam_search, greedy, sample, value_beam
 from dpoq_lab.soft_bellman import solve, trajectory_log_probs
@@ -78,6 +78,20 @@ def test_greedy_is_transformers_greedy(model):
             greedy(ModelScorer(model, 3), tuple(prompt), 12).hypotheses[0].tokens
             == theirs(model, prompt, 1, 12)[0][0]
         )
+
+
+@pytest.mark.parametrize("early_stopping", [False, True, "never"])
+@pytest.mark.parametrize("penalty", [0.0, 1.0, 2.0])
+def test_a_beam_of_width_1_is_greedy_whatever_the_length_penalty(model, frequent, penalty, early_stopping):
+    for eos in (3, frequent):
+        for prompt in ((5, 6, 7), (11, 30), (8, 9, 10, 20, 21), (39,), (17, 4)):
+            scorer = ModelScorer(model, eos)
+            found = beam_search(scorer, prompt, 1, 12, penalty, early_stopping).hypotheses
+            assert [h.tokens for h in found] == [greedy(scorer, prompt, 12).hypotheses[0].tokens]
+
+
+def test_the_bench_compares_equal_replies():
+    assert [(width, same) for width, _, _, same in bench_search.measure((2,), 1, 1)] == [(2, 1.0)]
 
 
 def test_a_beam_as_wide_as_the_tree_is_brute_force():

@@ -66,7 +66,7 @@ def test_a_full_beam_a_full_value_beam_and_mcts_find_the_likeliest_reply(seed):
     scorer = TabularScorer(mdp, solution.pi)
     assert beam_search(scorer, (), 100, 4, length_penalty=0.0).hypotheses[0].tokens == best
     assert value_beam(scorer, value, (), 100, 4).hypotheses[0].tokens == best
-    assert mcts(scorer, value, (), 400, 4).hypotheses[0].tokens == best
+    assert mcts(scorer, value, (), 4, 80).hypotheses[0].tokens == best
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -107,10 +107,20 @@ def test_regret_is_zero_without_noise_but_for_narrow_beams_and_grows_with_it():
     assert all((rows >= -1e-12).all() for rows in regrets.values())
 
 
-def test_mcts_without_enough_simulations_to_end_a_reply_returns_none():
+def test_mcts_that_met_no_ending_returns_its_most_visited_prefix_unfinished():
     mdp, r, solution = instance(1)
     value = at_token(mdp, value_objective(mdp, r, solution.V))
-    found = mcts(TabularScorer(mdp, solution.pi), value, (), 1, 4).hypotheses
-    assert len(found) <= 1
-    again = mcts(TabularScorer(mdp, solution.pi), value, (), 200, 4)
-    assert again.hypotheses[0].score == max(h.score for h in again.hypotheses)
+    found = mcts(TabularScorer(mdp, mdp.pi_ref), value, (), 4, 1).hypotheses
+    assert len(found) == 1
+    assert len(found[0].tokens) == 1
+    again = mcts(TabularScorer(mdp, mdp.pi_ref), value, (), 4, 200).hypotheses
+    assert again[0].finished
+    assert [h.score for h in again] == sorted((h.score for h in again), reverse=True)
+
+
+def test_mcts_from_the_references_prior_finds_the_best_reply_of_every_tree():
+    for seed in range(40):
+        mdp, r, solution = instance(seed, beta=1.0)
+        value = at_token(mdp, value_objective(mdp, r, solution.V))
+        found = mcts(TabularScorer(mdp, mdp.pi_ref), value, (), 4, 80).hypotheses[0]
+        assert found.score == pytest.approx(rankings(mdp, r, solution)["R + beta log pi_ref"].max())
