@@ -21,10 +21,13 @@ def next_word_figure() -> go.Figure:
         1, 2, shared_yaxes=True, column_widths=[0.6, 0.4], subplot_titles=["probability", "delta, nats"]
     )
     legend = {"orientation": "h", "y": 1.12, "yanchor": "bottom"}
-    figure.update_layout(height=420, margin={"l": 90, "r": 20, "t": 90, "b": 40}, legend=legend)
+    figure.update_layout(
+        autosize=True, height=420, margin={"l": 90, "r": 20, "t": 90, "b": 40}, legend=legend
+    )
     for name, colour, column in (("base", GREY, 1), ("mixture", BLUE, 1), ("delta", ORANGE, 2)):
         figure.add_bar(name=name, orientation="h", marker={"color": colour}, row=1, col=column)
-    figure.update_yaxes(autorange="reversed")
+    # a category axis keeps old words in the page; numbers with words as labels do not
+    figure.update_yaxes(range=[SHOWN - 0.5, -0.5], tickvals=list(range(SHOWN)))
     return figure
 
 
@@ -77,7 +80,8 @@ class ProxyExplorer(widgets.VBox):
         words = [visible(self._tokenizer.decode([token])).replace("<", "\u2039") for token in top.tolist()]
         with self.figure.batch_update():
             for trace, values in zip(self.figure.data, (base, mixture, self._delta), strict=True):
-                trace.update(x=values[top].tolist(), y=words)
+                trace.update(x=values[top].tolist(), y=list(range(SHOWN)))
+            self.figure.update_yaxes(ticktext=words)
         b, m = int(base.argmax()), int(mixture.argmax())
         self.reading.value = (
             f"lambda {self.lam.value:.1f}: the base would say \u201c{self._word(b)}\u201d ({base[b]:.2f}), "

@@ -9,7 +9,12 @@ def lambda_figure(row: dict, lambdas: tuple[float, ...], proxies: tuple[str, ...
     """A line a proxy with 95% intervals over seeds, and the tuned base as a level."""
     legend = {"orientation": "h", "y": 1.0, "yanchor": "bottom"}
     figure = go.Figure(
-        layout={"height": 360, "margin": {"l": 60, "r": 20, "t": 60, "b": 50}, "legend": legend}
+        layout={
+            "autosize": True,
+            "height": 360,
+            "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
+            "legend": legend,
+        }
     )
     figure.update_xaxes(title="lambda")
     figure.update_yaxes(title="true score, best 6")

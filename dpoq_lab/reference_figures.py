@@ -12,7 +12,7 @@ MARGIN = {"l": 60, "r": 20, "t": 60, "b": 50}
 
 def two_curves(title: str) -> go.Figure:
     """Empty axes of chosen, rejected and margin by step."""
-    figure = go.Figure(layout={"height": 340, "margin": MARGIN, "legend": LEGEND})
+    figure = go.Figure(layout={"autosize": True, "height": 340, "margin": MARGIN, "legend": LEGEND})
     figure.update_xaxes(title="optimiser step")
     figure.update_yaxes(title=title, zeroline=True, zerolinecolor=GREY)
     for name, (colour, dash) in LOOKS.items():
@@ -31,7 +31,7 @@ def draw_curves(figure: go.Figure, chosen: list[float], rejected: list[float]) -
 
 def beta_figure(betas: np.ndarray, exact: np.ndarray, limit: np.ndarray) -> go.Figure:
     """The mean chosen reward at pi* by beta, exact and in the small-reward limit."""
-    figure = go.Figure(layout={"height": 320, "margin": MARGIN, "legend": LEGEND})
+    figure = go.Figure(layout={"autosize": True, "height": 320, "margin": MARGIN, "legend": LEGEND})
     figure.update_xaxes(title="beta", type="log")
     figure.update_yaxes(title="mean chosen reward at pi*", zeroline=True, zerolinecolor=GREY)
     figure.add_scatter(name="exact", x=betas, y=exact, mode="lines+markers", line={"color": BLUE})

@@ -17,7 +17,8 @@ def explorer():
 
 
 def bars(explorer):
-    return {trace.name: dict(zip(trace.y, trace.x, strict=True)) for trace in explorer.figure.data}
+    words = explorer.figure.layout.yaxis.ticktext
+    return {trace.name: dict(zip(words, trace.x, strict=True)) for trace in explorer.figure.data}
 
 
 def test_at_lambda_0_the_mixture_is_the_base(explorer):
