@@ -395,6 +395,21 @@ def move_search(lesson):
     lesson.shoot("moved")
 
 
+def move_reference(lesson):
+    """Lesson 08: stored runs change curves and reading; a live run starts, stops and goes on."""
+    explorer = widget(lesson.page, ".widget-dropdown")
+    reading = explorer.locator(".widget-html-content").last
+    with changes(reading), changes(explorer.locator(".js-plotly-plot text")):
+        explorer.locator("select").first.select_option(index=2)
+    with changes(explorer.locator(".js-plotly-plot text")):
+        explorer.get_by_role("button", name="log pi").click()
+    explorer.locator("select").nth(1).select_option(label="SFT")
+    explorer.get_by_role("button", name="Train").click()
+    expect(reading).to_contain_text("Live: step", timeout=STEP * 1000)
+    explorer.get_by_role("button", name="Stop").click()
+    lesson.shoot("live")
+
+
 MOVES = {
     "00_start_here": move_heat_map,
     "01_token_mdp": move_theory,
@@ -404,6 +419,7 @@ MOVES = {
     "05_train_dpo": move_loss,
     "06_token_rewards": move_tokens,
     "07_search": move_search,
+    "08_reference_policy": move_reference,
     "09_proxy_tuning": move_theory,
 }
 
