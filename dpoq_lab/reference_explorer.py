@@ -88,7 +88,14 @@ class ReferenceExplorer(widgets.VBox):
         self._stop.set()
         if self._thread:
             self._thread.join()
-        self._folder, self._log = None, []
+        self._drop()
+        self._log = []
+
+    def _drop(self) -> None:
+        """Remove the checkpoints of a live run."""
+        if self._folder:
+            self._folder.cleanup()
+        self._folder = None
 
     def _train(self) -> None:
         """Start the live run, or go on with the one that was stopped."""
@@ -115,6 +122,7 @@ class ReferenceExplorer(widgets.VBox):
                 True,
                 self._on_log,
             )
+            self._drop()
         except _Stopped:
             self.reading.value += " Stopped; Train goes on from the last checkpoint."
 
