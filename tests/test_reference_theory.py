@@ -42,6 +42,16 @@ def test_row_12_it_holds_at_every_state_too(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_row_12_the_identity_holds_per_state_for_any_law_of_the_next_token(seed):
+    mdp, _, pi, _ = instance(seed)
+    mu = random_tree(4, 4, 1.0, seed + 300).pi_ref
+    left = [(m * mdp.beta * np.log(p / q)).sum(axis=1) for m, p, q in zip(mu, pi, mdp.pi_ref, strict=True)]
+    kls = zip(left, state_kl(mu, mdp.pi_ref), state_kl(mu, pi), strict=True)
+    for mean, to_ref, to_pi in kls:
+        assert mean == pytest.approx(mdp.beta * (to_ref - to_pi), abs=1e-10)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_row_12_with_pairs_from_the_reference_chosen_and_rejected_average_to_minus_beta_kl(seed):
     mdp, r, pi, ref = instance(seed)
     chosen, rejected = chosen_and_rejected(trajectory_sums(r), ref)
