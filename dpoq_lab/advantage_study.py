@@ -5,7 +5,6 @@ writer, labelled by Bradley-Terry with the true return, and compares beta log pi
 `soft_bellman.solve` finds on the tree of 16 replies under that very base.
 """
 
-import argparse
 import time
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -17,13 +16,11 @@ from transformers import PreTrainedModel
 
 from dpoq_lab import models, telegrams
 from dpoq_lab.encoding import EncodedPair, encode_pairs, encode_response, pad_id
-from dpoq_lab.language_study import over_seeds
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair
-from dpoq_lab.provenance import provenance
 from dpoq_lab.rewards import score_responses
-from dpoq_lab.runs import write_json
 from dpoq_lab.soft_bellman import implicit_reward, solve
+from dpoq_lab.studies import across, plus_minus, study_options, write_record
 from dpoq_lab.telegrams import Telegram
 from dpoq_lab.token_mdp import Levels
 from dpoq_lab.training import Settings, train
@@ -131,11 +128,7 @@ def stored_telegrams(folder: Path | None = None) -> tuple[PreTrainedModel, PreTr
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure over seeds; write `advantage.json` and the two models of the first seed."""
-    parser = argparse.ArgumentParser(description="token rewards against the exact advantage, over seeds")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--preset", choices=PRESETS, default="laptop")
-    options = parser.parse_args(arguments)
+    options = study_options("token rewards against the exact advantage, over seeds", arguments, PRESETS)
     started, rows = time.perf_counter(), []
     for seed in range(options.seeds):
         pair = train_telegrams(seed, options.preset)
@@ -143,19 +136,15 @@ def main(arguments: list[str] | None = None) -> None:
         if seed == 0:
             for name, model in zip(("policy", "reference"), pair, strict=True):
                 models.save(model, TOKENIZER, options.out / name)
-    table = {name: over_seeds([row[name] for row in rows]) for name in rows[0]}
-    seconds = round(time.perf_counter() - started, 1)
-    record = {"seeds": options.seeds, "beta": BETA, "seconds": seconds, "table": table}
-    write_json(options.out / "advantage.json", record | {"provenance": provenance()})
+    table = across(rows)
+    record = {"seeds": options.seeds, "beta": BETA, "table": table}
+    write_record(options.out / "advantage.json", record, started)
     print(advantage_lines(table))
 
 
 def advantage_lines(table: dict) -> str:
     """The table as text: mean and the half-width of the 95% interval over seeds."""
-    return "\n".join(
-        f"{name.replace('_', ' '):<30} {row['mean']:+.2f} ± {row['half_95']:.2f}"
-        for name, row in table.items()
-    )
+    return "\n".join(f"{name.replace('_', ' '):<30} {plus_minus(row, '+')}" for name, row in table.items())
 
 
 if __name__ == "__main__":

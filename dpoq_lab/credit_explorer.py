@@ -5,11 +5,11 @@ import plotly.graph_objects as go
 from transformers import PreTrainedModel
 
 from dpoq_lab.credit_sweep import AXES, SHOWN, Point, measure, train_point
-from dpoq_lab.explorers import _row
-from dpoq_lab.figures import BLUE, CONFIG, GREY, ORANGE
+from dpoq_lab.explorers import controls_row
+from dpoq_lab.figures import BLUE, CONFIG, GREY, ORANGE, axes
 from dpoq_lab.language_study import encode, held_out_seed
 from dpoq_lab.languages import order_pairs
-from dpoq_lab.lessons import stored_table
+from dpoq_lab.studies import plus_minus, stored_table
 from dpoq_lab.token_view import heat_map, legend
 
 MEASURES = {
@@ -24,10 +24,7 @@ LIVE_SEED = 100  # no stored run has it
 
 def sweep_figure() -> go.Figure:
     """Empty axes for the stored runs with intervals, the reference's surprisal, the chosen and live run."""
-    figure = go.Figure(
-        layout={"height": 340, "autosize": True, "margin": {"l": 60, "r": 20, "t": 60, "b": 50}}
-    )
-    figure.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"})
+    figure = axes(340)
     figure.add_scatter(name="stored runs, 95% over seeds", line={"color": BLUE}, mode="lines+markers")
     figure.add_scatter(name="reference's surprisal", line={"color": GREY, "dash": "dash"}, mode="lines")
     figure.add_scatter(
@@ -43,11 +40,8 @@ class CreditExplorer(widgets.VBox):
     `train` trains the chosen run again on pairs of its own, for at most `live_steps` steps.
     """
 
-    def __init__(
-        self, sft: PreTrainedModel, seed: int = 100, live_steps: int = 40, held_out: int = 100
-    ) -> None:
-        self._sft, self._seed, self._live_steps = sft, seed, live_steps
-        self._held_out = held_out
+    def __init__(self, sft: PreTrainedModel, live_steps: int = 40, held_out: int = 100) -> None:
+        self._sft, self._live_steps, self._held_out = sft, live_steps, held_out
         self._record = stored_table("order-notes-sweep", "sweep")
         self._by_point = {Point(**row["point"]): row for row in self._record["points"]}
         self.axis = widgets.ToggleButtons(options=list(AXES), description="along")
@@ -65,7 +59,7 @@ class CreditExplorer(widgets.VBox):
         for control in (self.step, self.measure, self.reply):
             control.observe(lambda _: self._render(), "value")
         self.train.on_click(lambda _: self._train())
-        top = [_row([self.axis, self.step]), _row([self.measure, self.reply, self.train])]
+        top = [controls_row([self.axis, self.step]), controls_row([self.measure, self.reply, self.train])]
         super().__init__([*top, self.figure, self.reading, self.view])
         self._render()
 
@@ -101,7 +95,7 @@ class CreditExplorer(widgets.VBox):
 
     def _show_tokens(self, chosen: Point, row: dict) -> None:
         text = f"beta {chosen.beta}, {chosen.pairs} pairs, {chosen.steps} steps: {self.measure.label} "
-        text += f"{row['mean']:.2f} ± {row['half_95']:.2f} over {self._record['seeds']} seeds."
+        text += f"{plus_minus(row)} over {self._record['seeds']} seeds."
         i, limit = self.reply.value, 2 * chosen.beta
         tokens, flaws = self._record["tokens"][i], self._record["flaws"][i]
         maps = heat_map(tokens, self._by_point[chosen]["rewards"][i], limit, "stored run", flaws)

@@ -4,11 +4,9 @@
 order; the SFT model is the same for all.
 """
 
-import argparse
 import time
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from transformers import PreTrainedModel
@@ -21,14 +19,12 @@ from dpoq_lab.language_study import (
     detector_row,
     encode,
     held_out_seed,
-    over_seeds,
     pair_row,
     scores_of,
     stored_study,
 )
 from dpoq_lab.languages import order_pairs
-from dpoq_lab.provenance import provenance
-from dpoq_lab.runs import write_json
+from dpoq_lab.studies import across, study_options, write_record
 from dpoq_lab.training import train
 
 
@@ -47,6 +43,7 @@ AXES = {
     "steps": [Point(steps=n) for n in (1, 3, 10, 30, 120)],
 }
 POINTS = list(dict.fromkeys(point for points in AXES.values() for point in points))
+HELD_OUT = 300
 SHOWN = 3  # held-out replies whose token rewards are kept
 
 
@@ -82,26 +79,21 @@ def surprisal_row(sft: PreTrainedModel, held_out: list[EncodedPair]) -> dict[str
 
 def main(arguments: list[str] | None = None) -> None:
     """Train every point over seeds and write `sweep.json`."""
-    parser = argparse.ArgumentParser(description="token credit by beta, pairs and steps")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--held-out", type=int, default=300)
-    options = parser.parse_args(arguments)
+    options = study_options("token credit by beta, pairs and steps", arguments)
     started = time.perf_counter()
     sft = stored_study()[0].policies["SFT"]
-    held_out = encode(order_pairs(options.held_out, held_out_seed(0)))
+    held_out = encode(order_pairs(HELD_OUT, held_out_seed(0)))
     points = []
     for point in POINTS:
         rows = [measure(sft, train_point(sft, point, s), point, held_out) for s in range(options.seeds)]
-        table = {name: over_seeds([row[name] for row in rows]) for name in rows[0] if name != "rewards"}
-        points.append({"point": vars(point), "table": table, "rewards": rows[0]["rewards"]})
+        rewards = [row.pop("rewards") for row in rows]
+        table = across(rows)
+        points.append({"point": vars(point), "table": table, "rewards": rewards[0]})
         print(point, {name: round(row["mean"], 3) for name, row in table.items()}, flush=True)
     record = {"seeds": options.seeds, "surprisal": surprisal_row(sft, held_out), "points": points}
     record |= {"tokens": [pair.rejected.tokens for pair in held_out[:SHOWN]]}
     record |= {"flaws": [flaw_mask(pair.rejected) for pair in held_out[:SHOWN]]}
-    record |= {"seconds": round(time.perf_counter() - started, 1), "provenance": provenance()}
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "sweep.json", record)
+    write_record(options.out / "sweep.json", record, started)
 
 
 if __name__ == "__main__":

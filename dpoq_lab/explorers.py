@@ -22,9 +22,15 @@ REWARD = "r = beta log pi/pi_ref, nats"
 _PAIR_LAYOUT = {"width": "40em", "max_width": "98%"}
 
 
-def _row(controls: list[widgets.Widget]) -> widgets.HBox:
+def controls_row(controls: list[widgets.Widget]) -> widgets.HBox:
     """Controls side by side, or below one another where the page is narrow or enlarged."""
     return widgets.HBox(controls, layout={"flex_flow": "row wrap"})
+
+
+def pair_dropdown(pairs: list[EncodedPair]) -> widgets.Dropdown:
+    """A choice of a pair, by number, named by the start of its prompt."""
+    names = [(f"{i}: {_prompt_text(pair)[:60]}", i) for i, pair in enumerate(pairs)]
+    return widgets.Dropdown(options=names, description="pair", layout=_PAIR_LAYOUT)
 
 
 class RunViewer(widgets.VBox):
@@ -40,7 +46,7 @@ class RunViewer(widgets.VBox):
         self.view = widgets.HTML()
         for control in (self.pair, self.beta):
             control.observe(lambda _: self._render(), "value")
-        super().__init__([_row([self.pair, self.beta]), self.view])
+        super().__init__([controls_row([self.pair, self.beta]), self.view])
         self._render()
 
     def _render(self) -> None:
@@ -70,7 +76,7 @@ class LossExplorer(widgets.VBox):
         self.reading = widgets.HTML()
         for control in (self.beta, self.difference):
             control.observe(lambda _: self._render(), "value")
-        super().__init__([_row([self.beta, self.difference]), self.figure, self.reading])
+        super().__init__([controls_row([self.beta, self.difference]), self.figure, self.reading])
         self._render()
 
     def _render(self) -> None:
@@ -104,10 +110,9 @@ class TokenExplorer(widgets.VBox):
 
     def _build(self, beta: float) -> None:
         wide = widgets.Layout(width="98%")
-        names = [(f"{i}: {_prompt_text(pair)[:60]}", i) for i, pair in enumerate(self._pairs)]
-        self.pair = widgets.Dropdown(options=names, description="pair", layout=_PAIR_LAYOUT)
+        self.pair = pair_dropdown(self._pairs)
         self.beta = widgets.FloatSlider(beta, min=0.01, max=2.0, step=0.01, description="beta")
-        self.controls = _row([self.pair, self.beta])
+        self.controls = controls_row([self.pair, self.beta])
         self.prompt, self.scale, self.detail = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.pickers = {role: TokenPicker() for role in ROLES}
         self.sums = {role: widgets.HTML() for role in ROLES}

@@ -5,18 +5,26 @@ import plotly.graph_objects as go
 
 BLUE, ORANGE, GREY = "#2166ac", "#b35806", "#555555"
 CONFIG = {"showSendToCloud": False, "displaylogo": False}
-_LAYOUT = {
-    "autosize": True,  # as wide as the page, with the legend above: nothing is cut where that is narrow
-    "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-    "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
-}
+
+
+def axes(height: int, x: str = "", y: str = "", zero: bool = False) -> go.Figure:
+    """Empty axes with titles, as wide as the page, the legend above; with `zero` y = 0 is drawn."""
+    figure = go.Figure(
+        layout={
+            "height": height,
+            "autosize": True,
+            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
+            "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
+        }
+    )
+    figure.update_xaxes(title=x)
+    figure.update_yaxes(title=y, zeroline=True, zerolinecolor=GREY) if zero else figure.update_yaxes(title=y)
+    return figure
 
 
 def training_curves(log: list[dict]) -> go.Figure:
     """Chosen and rejected summed reward and their margin by step, from a DPO run's metrics."""
-    figure = go.Figure(layout={"height": 360} | _LAYOUT)
-    figure.update_xaxes(title="optimiser step")
-    figure.update_yaxes(title="reward, summed over tokens (nats)", zeroline=True, zerolinecolor=GREY)
+    figure = axes(360, "optimiser step", "reward, summed over tokens (nats)", zero=True)
     for name, key, colour, dash in _CURVES:
         figure.add_scatter(
             name=name, line={"color": colour, "dash": dash}, mode="lines", x=[], y=[], meta=key
@@ -51,9 +59,7 @@ def reading_of_curves(log: list[dict]) -> str:
 
 def against_advantage(r_hat: np.ndarray, A: np.ndarray, r: np.ndarray) -> go.Figure:
     """Learned token rewards against exact advantages, (n,) each, marked by the reward that was paid."""
-    figure = go.Figure(layout={"height": 380} | _LAYOUT)
-    figure.update_xaxes(title="exact advantage A*")
-    figure.update_yaxes(title="learned r = beta log pi/pi_ref")
+    figure = axes(380, "exact advantage A*", "learned r = beta log pi/pi_ref")
     ends = [float(A.min()), float(A.max())]
     figure.add_scatter(name="r = A*", x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dash"})
     for pay, colour, symbol in ((-1, ORANGE, "x"), (0, GREY, "diamond"), (1, BLUE, "circle")):
@@ -65,9 +71,7 @@ def against_advantage(r_hat: np.ndarray, A: np.ndarray, r: np.ndarray) -> go.Fig
 
 def dpo_loss_figure() -> go.Figure:
     """The empty axes of `draw_dpo_loss`."""
-    figure = go.Figure(layout={"height": 340} | _LAYOUT)
-    figure.update_xaxes(title="d = log-ratio of chosen minus that of rejected, summed over tokens (nats)")
-    figure.update_yaxes(title="nats")
+    figure = axes(340, "d = log-ratio of chosen minus that of rejected, summed over tokens (nats)", "nats")
     figure.add_scatter(name="loss -log sigma(beta d)", line={"color": BLUE}, mode="lines")
     figure.add_scatter(name="push beta sigma(-beta d)", line={"color": ORANGE, "dash": "dash"}, mode="lines")
     figure.add_scatter(name="this pair", mode="markers", marker={"color": GREY, "size": 12})

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.explorers import REWARD, ROLES, TokenExplorer, _row
+from dpoq_lab.explorers import REWARD, ROLES, TokenExplorer, controls_row
 from dpoq_lab.language_study import BETA, NAMES, Study
 from dpoq_lab.languages import FACTS, flaws_of, order_of, slipped, true_score
 from dpoq_lab.preferences import Pair, Span
@@ -44,8 +44,8 @@ class OrderExplorer(TokenExplorer):
         self.fact = widgets.Dropdown(options=list(FACTS), description="error in")
         self.plant = widgets.Button(description="Plant it in chosen")
         super().__init__(*self._pair_of_models(), study.tokenizer, pairs, BETA)
-        first = _row([self.policy, self.colouring])
-        self.children = (first, _row([self.fact, self.plant]), *self.children)
+        first = controls_row([self.policy, self.colouring])
+        self.children = (first, controls_row([self.fact, self.plant]), *self.children)
         self.policy.observe(lambda _: self._switch(), "value")
         self.colouring.observe(lambda _: self._render(), "value")
         self.plant.on_click(lambda _: self._plant())

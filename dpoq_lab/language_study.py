@@ -3,7 +3,6 @@
 `python -m dpoq_lab.language_study --out FOLDER` makes the table of lesson 06; with `--preset ci` in seconds.
 """
 
-import argparse
 import json
 import shutil
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from scipy.stats import t as student_t
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models
@@ -32,9 +30,8 @@ from dpoq_lab.languages import (
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair
 from dpoq_lab.presets import bf16_is_fast
-from dpoq_lab.provenance import provenance
 from dpoq_lab.rewards import TokenScores, auroc, precision_at_1, score_responses
-from dpoq_lab.runs import write_json
+from dpoq_lab.studies import across_tables, plus_minus, study_options, write_record
 from dpoq_lab.training import Settings, train
 
 TOKENIZER = order_tokenizer()
@@ -248,27 +245,11 @@ def chance_of_a_hit(labels: list[list[bool]]) -> float:
     return float(np.mean([np.mean(row) for row in labels if any(row)]))
 
 
-def over_seeds(values: list[float]) -> dict[str, float]:
-    """Mean, standard deviation and the half-width of the 95% t interval over seeds."""
-    n, sd = len(values), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-    half = float(student_t.ppf(0.975, n - 1)) * sd / n**0.5 if n > 1 else float("nan")
-    return {"mean": float(np.mean(values)), "sd": sd, "half_95": half, "values": [float(v) for v in values]}
-
-
-def summarise_seeds(tables: list[dict[str, dict[str, float]]]) -> dict:
-    """Rows of single seeds to one row of `over_seeds` a measure."""
-    return {
-        name: {measure: over_seeds([table[name][measure] for table in tables]) for measure in row}
-        for name, row in tables[0].items()
-    }
-
-
 def table_lines(summary: dict) -> str:
     """The table as text: mean and the half-width of the 95% interval over seeds."""
     lines = [f"{'':<30} {'precision at 1':>15} {'AUROC':>15}"]
     for name, row in summary.items():
-        found = [f"{row[m]['mean']:.2f} ± {row[m]['half_95']:.2f}" for m in ("precision_at_1", "auroc")]
-        lines.append(f"{name:<30} {found[0]:>15} {found[1]:>15}")
+        lines.append(f"{name:<30} {plus_minus(row['precision_at_1']):>15} {plus_minus(row['auroc']):>15}")
     return "\n".join(lines)
 
 
@@ -287,13 +268,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     A run that was cut off goes on from the checkpoints in `OUT/training-PRESET`, removed at the end.
     """
-    parser = argparse.ArgumentParser(description="token credit on order notes, over seeds")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--preset", choices=SIZES, default="laptop")
-    options = parser.parse_args(arguments)
+    options = study_options("token credit on order notes, over seeds", arguments, SIZES)
     size, started = SIZES[options.preset], time.perf_counter()
-    options.out.mkdir(parents=True, exist_ok=True)
     training, found = options.out / f"training-{options.preset}", []
     for seed in range(options.seeds):
         study, *tables = measure_seed(size, seed, training / str(seed))
@@ -304,10 +280,9 @@ def main(arguments: list[str] | None = None) -> None:
         if seed == 0:
             for name, policy in study.policies.items():
                 models.save(policy, study.tokenizer, options.out / folder_of(name))
-    credit, stitching = (summarise_seeds(list(tables)) for tables in zip(*found, strict=True))
+    credit, stitching = (across_tables(list(tables)) for tables in zip(*found, strict=True))
     record = {"size": asdict(size), "beta": BETA, "seeds": options.seeds, "credit": credit}
-    record |= {"stitching": stitching, "seconds": round(time.perf_counter() - started, 1)}
-    write_json(options.out / "credit.json", record | {"provenance": provenance()})
+    write_record(options.out / "credit.json", record | {"stitching": stitching}, started)
     shutil.rmtree(training)
     print(table_lines(credit))
 

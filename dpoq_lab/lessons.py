@@ -123,11 +123,6 @@ def stored_run(name: str) -> tuple[list[dict], dict]:
     return [json.loads(line) for line in lines], summary
 
 
-def stored_table(run: str, name: str) -> dict:
-    """The record NAME.json that a study left in `data/runs/RUN`."""
-    return json.loads((data_folder() / "runs" / run / f"{name}.json").read_text(encoding="utf-8"))
-
-
 def course_records(part: str) -> list[dict]:
     """The course's pairs as they stand in `data/courtesy`, with their labels; part: train or held_out."""
     text = (data_folder() / "courtesy" / f"{part}.jsonl").read_text(encoding="utf-8")

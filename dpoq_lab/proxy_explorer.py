@@ -7,7 +7,7 @@ from plotly.subplots import make_subplots
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.explorers import _row
+from dpoq_lab.explorers import controls_row, pair_dropdown
 from dpoq_lab.figures import BLUE, CONFIG, GREY, ORANGE
 from dpoq_lab.scorers import ModelScorer
 from dpoq_lab.token_view import visible
@@ -46,8 +46,7 @@ class ProxyExplorer(widgets.VBox):
         self._tokenizer, self._pairs = tokenizer, pairs
         self._base, self._reference = ModelScorer(base, eos), ModelScorer(reference, eos)
         self._proxies = {name: ModelScorer(model, eos) for name, model in proxies.items()}
-        names = [(f"{i}: {pair.pair.prompt[:70]}", i) for i, pair in enumerate(pairs)]
-        self.pair = widgets.Dropdown(options=names, description="prompt", layout={"width": "45em"})
+        self.pair = pair_dropdown(pairs)
         self.proxy = widgets.Dropdown(options=list(proxies), description="proxy")
         self.lam = widgets.FloatSlider(1.0, min=0.0, max=3.0, step=0.1, description="lambda")
         self.told = widgets.Textarea(
@@ -60,7 +59,13 @@ class ProxyExplorer(widgets.VBox):
             control.observe(lambda _: self._read(), "value")
         self.lam.observe(lambda _: self._render(), "value")
         super().__init__(
-            [_row([self.pair]), _row([self.proxy, self.lam]), self.told, self.figure, self.reading]
+            [
+                controls_row([self.pair]),
+                controls_row([self.proxy, self.lam]),
+                self.told,
+                self.figure,
+                self.reading,
+            ]
         )
         self._read()
 
@@ -77,7 +82,7 @@ class ProxyExplorer(widgets.VBox):
         mixture = (self._log_base + self.lam.value * self._delta).softmax(-1)
         base = self._log_base.exp()
         top = torch.maximum(base, mixture).topk(SHOWN).indices
-        words = [visible(self._tokenizer.decode([token])).replace("<", "\u2039") for token in top.tolist()]
+        words = [self._word(token) for token in top.tolist()]
         with self.figure.batch_update():
             for trace, values in zip(self.figure.data, (base, mixture, self._delta), strict=True):
                 trace.update(x=values[top].tolist(), y=list(range(SHOWN)))

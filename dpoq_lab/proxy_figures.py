@@ -2,22 +2,12 @@
 
 import plotly.graph_objects as go
 
-from dpoq_lab.figures import BLUE, GREY, ORANGE
+from dpoq_lab.figures import BLUE, GREY, ORANGE, axes
 
 
 def lambda_figure(row: dict, lambdas: tuple[float, ...], proxies: tuple[str, ...]) -> go.Figure:
     """A line a proxy with 95% intervals over seeds, and the tuned base as a level."""
-    legend = {"orientation": "h", "y": 1.0, "yanchor": "bottom"}
-    figure = go.Figure(
-        layout={
-            "autosize": True,
-            "height": 360,
-            "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
-            "legend": legend,
-        }
-    )
-    figure.update_xaxes(title="lambda")
-    figure.update_yaxes(title="true score, best 6")
+    figure = axes(360, "lambda", "true score, best 6")
     for name, colour in zip(proxies, (BLUE, ORANGE), strict=True):
         points = [row[f"{name}, lambda {lam:g}"] for lam in lambdas]
         error = {"array": [point["half_95"] for point in points]}

@@ -4,11 +4,9 @@
 `language_study` (seed 0); the bases are trained here, one a seed and size.
 """
 
-import argparse
 import time
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 
 from transformers import PreTrainedModel
 
@@ -24,21 +22,23 @@ from dpoq_lab.language_study import (
     Size,
     encode,
     held_out_seed,
-    over_seeds,
     stored_study,
     train_base,
 )
 from dpoq_lab.languages import order_pairs, true_score
-from dpoq_lab.provenance import provenance
 from dpoq_lab.proxy_tuning import steer
-from dpoq_lab.runs import write_json
+from dpoq_lab.studies import across, plus_minus, study_options, write_record
 from dpoq_lab.training import train
 
 LAMBDAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 PROXIES = ("DPO from base", "DPO from SFT")  # both against the small base
-WIDE = replace(SIZES["laptop"], hidden_size=96, layers=3, initializer_range=0.08)
-BASES = {"64 x 2": SIZES["laptop"], "96 x 3": WIDE}
-TINY = {"notes": 640, "pairs": 64, "base_steps": 3, "sft_steps": 2, "dpo_steps": 2}
+SMALL = SIZES["laptop"]
+BASES = {"64 x 2": SMALL, "96 x 3": replace(SMALL, hidden_size=96, layers=3, initializer_range=0.08)}
+TINY = {
+    name: replace(size, notes=640, pairs=64, base_steps=3, sft_steps=2, dpo_steps=2)
+    for name, size in BASES.items()
+}
+PRESETS = {"ci": (TINY, 4, LAMBDAS[:2]), "laptop": (BASES, 100, LAMBDAS)}  # bases, prompts, lambdas
 N = 16
 
 
@@ -81,30 +81,20 @@ def score_base(
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure over seeds of the base, write `proxy.json` and keep the larger base of the first seed."""
-    parser = argparse.ArgumentParser(description="proxy tuning on order notes")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--preset", choices=("ci", "laptop"), default="laptop")
-    options = parser.parse_args(arguments)
-    ci = options.preset == "ci"
+    options = study_options("proxy tuning on order notes", arguments, PRESETS)
+    bases, prompts, lambdas = PRESETS[options.preset]
     small, started = stored_study()[0].policies, time.perf_counter()
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in BASES}
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in bases}
     for seed in range(1, options.seeds + 1):  # the small base itself has seed 0
-        pairs = encode(order_pairs(4 if ci else 100, held_out_seed(seed)))
-        for name, full in BASES.items():
-            size = replace(full, **TINY) if ci else full
+        pairs = encode(order_pairs(prompts, held_out_seed(seed)))
+        for name, size in bases.items():
             base = train_base(size, seed)
-            rows[name].append(score_base(base, size, small, pairs, seed, LAMBDAS[:2] if ci else LAMBDAS))
+            rows[name].append(score_base(base, size, small, pairs, seed, lambdas))
             if seed == 1 and name == "96 x 3":
                 models.save(base, TOKENIZER, options.out / "base-96x3")
         print(f"seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
-    table = {
-        name: {what: over_seeds([row[what] for row in found]) for what in found[0]}
-        for name, found in rows.items()
-    }
-    seconds = round(time.perf_counter() - started, 1)
-    record = {"seeds": options.seeds, "table": table, "seconds": seconds, "provenance": provenance()}
-    write_json(options.out / "proxy.json", record)
+    table = {name: across(found) for name, found in rows.items()}
+    write_record(options.out / "proxy.json", {"seeds": options.seeds, "table": table}, started)
     print(proxy_lines(table))
 
 
@@ -112,8 +102,7 @@ def proxy_lines(table: dict) -> str:
     """The table as text: bases by column; mean ± half-width of the 95% interval over seeds."""
     lines = [f"{'':<36}" + "".join(f"{name:>15}" for name in table)]
     for what in next(iter(table.values())):
-        cells = [f"{row[what]['mean']:.2f} ± {row[what]['half_95']:.2f}" for row in table.values()]
-        lines.append(f"{what:<36}" + "".join(f"{cell:>15}" for cell in cells))
+        lines.append(f"{what:<36}" + "".join(f"{plus_minus(row[what]):>15}" for row in table.values()))
     return "\n".join(lines)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
-from dpoq_lab.explorers import _row
+from dpoq_lab.explorers import controls_row
 from dpoq_lab.figures import CONFIG
 from dpoq_lab.language_study import DPO, PAD, Study, encode
 from dpoq_lab.languages import order_pairs
-from dpoq_lab.lessons import stored_table
 from dpoq_lab.reference_figures import draw_curves, two_curves
 from dpoq_lab.reference_study import minimal_edit_pairs, on_policy_pairs
+from dpoq_lab.studies import stored_table
 from dpoq_lab.training import train
 
 LIVE_SEED, LIVE_PAIRS = 200, 500
@@ -54,8 +54,8 @@ class ReferenceExplorer(widgets.VBox):
         self.figure._config = CONFIG
         self.reading = widgets.HTML()
         self._connect()
-        live = _row([self.start, self.pairs, self.beta, self.lr, self.go, self.stop])
-        super().__init__([_row([self.run, self.shown]), live, self.figure, self.reading])
+        live = controls_row([self.start, self.pairs, self.beta, self.lr, self.go, self.stop])
+        super().__init__([controls_row([self.run, self.shown]), live, self.figure, self.reading])
         self._show_stored()
 
     def _connect(self) -> None:

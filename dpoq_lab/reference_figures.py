@@ -3,18 +3,14 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from dpoq_lab.figures import BLUE, GREY, ORANGE
+from dpoq_lab.figures import BLUE, GREY, ORANGE, axes
 
 LOOKS = {"chosen": (BLUE, "solid"), "rejected": (ORANGE, "dash"), "margin": (GREY, "dot")}
-LEGEND = {"orientation": "h", "y": 1.0, "yanchor": "bottom"}
-MARGIN = {"l": 60, "r": 20, "t": 60, "b": 50}
 
 
 def two_curves(title: str) -> go.Figure:
     """Empty axes of chosen, rejected and margin by step."""
-    figure = go.Figure(layout={"autosize": True, "height": 340, "margin": MARGIN, "legend": LEGEND})
-    figure.update_xaxes(title="optimiser step")
-    figure.update_yaxes(title=title, zeroline=True, zerolinecolor=GREY)
+    figure = axes(340, "optimiser step", title, zero=True)
     for name, (colour, dash) in LOOKS.items():
         figure.add_scatter(name=name, mode="lines", line={"color": colour, "dash": dash}, x=[], y=[])
     return figure
@@ -31,9 +27,7 @@ def draw_curves(figure: go.Figure, chosen: list[float], rejected: list[float]) -
 
 def beta_figure(betas: np.ndarray, exact: np.ndarray, limit: np.ndarray) -> go.Figure:
     """The mean chosen reward at pi* by beta, exact and in the small-reward limit."""
-    figure = go.Figure(layout={"autosize": True, "height": 320, "margin": MARGIN, "legend": LEGEND})
-    figure.update_xaxes(title="beta", type="log")
-    figure.update_yaxes(title="mean chosen reward at pi*", zeroline=True, zerolinecolor=GREY)
+    figure = axes(320, "beta", "mean chosen reward at pi*", zero=True).update_xaxes(type="log")
     figure.add_scatter(name="exact", x=betas, y=exact, mode="lines+markers", line={"color": BLUE})
     figure.add_scatter(
         name="Var(R)/2 (1 - 1/beta)", x=betas, y=limit, mode="lines", line={"color": ORANGE, "dash": "dash"}

@@ -5,14 +5,12 @@ beta [KL(mu, pi_ref) - KL(mu, pi)]: how far below 0 or above the chosen reward c
 training, by KL(mu, pi_ref). The careful writer's law is known, so that KL is measured, not guessed.
 """
 
-import argparse
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -29,7 +27,6 @@ from dpoq_lab.language_study import (
     Size,
     encode,
     held_out_seed,
-    over_seeds,
     train_base,
 )
 from dpoq_lab.languages import (
@@ -54,10 +51,9 @@ from dpoq_lab.languages import (
     true_score,
     write,
 )
-from dpoq_lab.provenance import provenance
 from dpoq_lab.rewards import score_responses
 from dpoq_lab.rollouts import mean_true_score, sample_rest
-from dpoq_lab.runs import write_json
+from dpoq_lab.studies import across_tables, plus_minus, study_options, write_record
 from dpoq_lab.training import train
 
 KEPT = ("chosen_reward_sum", "rejected_reward_sum", "chosen_logp_sum", "rejected_logp_sum")
@@ -208,28 +204,21 @@ def measure_seed(arguments: tuple[int, str]) -> dict[str, dict]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure over seeds, two at a time, and write `reference.json`."""
-    parser = argparse.ArgumentParser(description="implicit rewards by reference policy")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--preset", choices=PRESETS, default="laptop")
-    options = parser.parse_args(arguments)
+    options = study_options("implicit rewards by reference policy", arguments, PRESETS)
     started = time.perf_counter()
     jobs = [(seed, options.preset) for seed in range(options.seeds)]
     with ProcessPoolExecutor(2, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         seeds = list(pool.map(measure_seed, jobs))
-    table = {
-        name: {what: over_seeds([seed[name][what] for seed in seeds]) for what in row if what != "curves"}
-        for name, row in seeds[0].items()
-    }
-    curves = {
-        name: {c: np.mean([s[name]["curves"][c] for s in seeds], axis=0).round(4).tolist() for c in KEPT}
-        for name in table
-    }
+    curves = {name: mean_curves([seed[name].pop("curves") for seed in seeds]) for name in seeds[0]}
+    table = across_tables(seeds)
     record = {"seeds": options.seeds, "table": table, "mean_curves": curves}
-    record |= {"seconds": round(time.perf_counter() - started, 1), "provenance": provenance()}
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "reference.json", record)
+    write_record(options.out / "reference.json", record, started)
     print(reference_lines(table))
+
+
+def mean_curves(curves: list[dict[str, list[float]]]) -> dict[str, list[float]]:
+    """Each curve, averaged over seeds step by step."""
+    return {name: np.mean([c[name] for c in curves], axis=0).round(4).tolist() for name in curves[0]}
 
 
 def reference_lines(table: dict) -> str:
@@ -240,7 +229,7 @@ def reference_lines(table: dict) -> str:
         above = f"{sum(v > 0 for v in chosen['values'])}/{len(chosen['values'])}"
         score = f"{row['score_before']['mean']:.1f} to {row['score_after']['mean']:.1f}"
         lines.append(
-            f"{name:<30} {row['kl_mu_ref']['mean']:>12.2f} {chosen['mean']:>+6.2f} ± {chosen['half_95']:.2f} "
+            f"{name:<30} {row['kl_mu_ref']['mean']:>12.2f} {plus_minus(chosen, '+'):>13} "
             f"{above:>6} {row['rejected_reward_sum']['mean']:>+9.2f} {score:>14}"
         )
     return "\n".join(lines)

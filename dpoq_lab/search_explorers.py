@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import torch
 
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.explorers import _row
+from dpoq_lab.explorers import controls_row, pair_dropdown
 from dpoq_lab.figures import CONFIG
 from dpoq_lab.language_study import BETA, Study
 from dpoq_lab.languages import true_score
@@ -43,8 +43,9 @@ def replay(tree: SearchTree, scorer: Scorer, prompt: Tokens) -> list[float]:
 class BeamPanel(widgets.VBox):
     """One search: `policy`, `width`, `penalty`; the tree up to a step, and the best reply of all."""
 
-    def __init__(self, study: Study, policy: str, pair: EncodedPair) -> None:
-        self._study, self._pair, self._step = study, pair, 1
+    def __init__(self, study: Study, policy: str) -> None:
+        self._study, self._step = study, 1
+        self._pair: EncodedPair | None = None
         self.policy = widgets.Dropdown(options=POLICIES, value=policy, description="policy")
         self.width = widgets.IntSlider(3, min=1, max=10, description="width", continuous_update=False)
         self.penalty = widgets.FloatSlider(
@@ -57,11 +58,14 @@ class BeamPanel(widgets.VBox):
             control.observe(lambda _: self.search(), "value")
         controls = [self.policy, self.width, self.penalty]
         super().__init__([*controls, self.figure, self.reading], layout={"width": "50%"})
+
+    def ask(self, pair: EncodedPair) -> None:
+        """Search for a reply to this pair's prompt."""
+        self._pair = pair
         self.search()
 
-    def search(self, pair: EncodedPair | None = None) -> None:
-        """Search again, for another pair's prompt if one is given, and draw."""
-        self._pair = pair or self._pair
+    def search(self) -> None:
+        """Search again and draw."""
         prompt, eos = tuple(self._pair.chosen.prompt_ids), self._study.tokenizer.eos_token_id
         name = self.policy.value
         reference = self._study.references.get(name, "base")
@@ -110,23 +114,22 @@ class SearchExplorer(widgets.VBox):
 
     def __init__(self, study: Study, pairs: list[EncodedPair]) -> None:
         self._pairs = pairs
-        names = [(f"{i}: {pair.pair.prompt[:60]}", i) for i, pair in enumerate(pairs)]
-        self.pair = widgets.Dropdown(options=names, description="prompt", layout={"width": "40em"})
-        self.left = BeamPanel(study, "DPO from SFT", pairs[0])
-        self.right = BeamPanel(study, "base", pairs[0])
+        self.pair = pair_dropdown(pairs)
+        self.left = BeamPanel(study, "DPO from SFT")
+        self.right = BeamPanel(study, "base")
         self.step = widgets.IntSlider(6, min=1, max=MAX_TOKENS, description="step")
         self.prompt = widgets.HTML()
         self.pair.observe(lambda change: self._show(self._pairs[change["new"]]), "value")
         self.step.observe(lambda change: self._grow(change["new"]), "value")
         both = widgets.HBox([self.left, self.right])
-        super().__init__([_row([self.pair, self.step]), self.prompt, both])
+        super().__init__([controls_row([self.pair, self.step]), self.prompt, both])
         self._show(pairs[0])
         self._grow(self.step.value)
 
     def _show(self, pair: EncodedPair) -> None:
         self.prompt.value = f"<b>Prompt</b> {escape(pair.pair.prompt)}"
         for panel in (self.left, self.right):
-            panel.search(pair)
+            panel.ask(pair)
 
     def _grow(self, step: int) -> None:
         for panel in (self.left, self.right):

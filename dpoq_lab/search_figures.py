@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from dpoq_lab.figures import BLUE, GREY, ORANGE
+from dpoq_lab.figures import BLUE, GREY, ORANGE, axes
 from dpoq_lab.search import SearchTree
 
 WINDOW = 4  # steps drawn at once
@@ -13,17 +13,9 @@ LOOKS = {
 }
 
 
-def _axes(height: int) -> go.Figure:
-    margin = {"l": 60, "r": 20, "t": 60, "b": 50}
-    legend = {"orientation": "h", "y": 1.0, "yanchor": "bottom"}
-    return go.Figure(layout={"height": height, "autosize": True, "margin": margin, "legend": legend})
-
-
 def search_figure() -> go.Figure:
     """The empty axes of `draw_search`."""
-    figure = _axes(400)
-    figure.update_layout(margin={"l": 5, "r": 5})
-    figure.update_xaxes(title="step", dtick=1)
+    figure = axes(400, "step").update_layout(margin={"l": 5, "r": 5}).update_xaxes(dtick=1)
     figure.update_yaxes(visible=False)
     figure.add_scatter(mode="lines", line={"color": GREY, "width": 1}, hoverinfo="skip", showlegend=False)
     for status, look in LOOKS.items():
@@ -68,9 +60,7 @@ def draw_search(figure: go.Figure, tree: SearchTree, words: list[str], hovers: l
 
 def regret_figure(sizes: list[float], curves: dict[str, list[float]]) -> go.Figure:
     """Mean regret by the size of the noise, a line a search."""
-    figure = _axes(360)
-    figure.update_xaxes(title="standard deviation of the noise")
-    figure.update_yaxes(title="regret in R + beta log pi_ref")
+    figure = axes(360, "standard deviation of the noise", "regret in R + beta log pi_ref")
     looks = ((BLUE, "solid"), (ORANGE, "dash"), (ORANGE, "dot"), (GREY, "dashdot"))
     for (name, y), (colour, dash) in zip(curves.items(), looks, strict=True):
         figure.add_scatter(
@@ -81,9 +71,7 @@ def regret_figure(sizes: list[float], curves: dict[str, list[float]]) -> go.Figu
 
 def width_figure(summary: dict, measure: str, penalty: int, widths: list[int], title: str) -> go.Figure:
     """A measure by beam width, a line a policy, with 95% intervals over seeds; greedy is width 1."""
-    figure = _axes(360)
-    figure.update_xaxes(title="beam width", type="category")
-    figure.update_yaxes(title=title)
+    figure = axes(360, "beam width", title).update_xaxes(type="category")
     dashes = ("solid", "dash", "dot", "dashdot")
     colours = (GREY, BLUE, ORANGE, BLUE)
     for (name, ways), dash, colour in zip(summary.items(), dashes, colours, strict=True):

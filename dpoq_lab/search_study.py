@@ -5,11 +5,9 @@ betas, and searches held-out prompts by beam width and length penalty, by greedy
 transformers' batched ones: `tests/test_search.py` proves them equal to `search.beam_search`.
 """
 
-import argparse
 import time
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,13 +23,11 @@ from dpoq_lab.language_study import (
     Size,
     encode,
     held_out_seed,
-    over_seeds,
     stored_study,
     train_base,
 )
 from dpoq_lab.languages import order_pairs, true_score
-from dpoq_lab.provenance import provenance
-from dpoq_lab.runs import write_json
+from dpoq_lab.studies import across_tables, plus_minus, study_options, write_record
 from dpoq_lab.training import train
 
 WIDTHS, PENALTIES, BETAS = (1, 2, 3, 5, 10, 20), (0.0, 1.0), (0.1, 0.5, 1.0)
@@ -132,33 +128,20 @@ def search_table(
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure over seeds, and once on the stored well-fitted models; write `search.json`."""
-    parser = argparse.ArgumentParser(description="beam search on order notes, by width")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--preset", choices=PRESETS, default="laptop")
-    options = parser.parse_args(arguments)
+    options = study_options("beam search on order notes, by width", arguments, PRESETS)
     size, prompts, widths = PRESETS[options.preset]
     started, tables = time.perf_counter(), []
     for seed in range(options.seeds):
         pairs = encode(order_pairs(prompts, held_out_seed(seed)))
         tables.append(search_table(train_searched(size, seed), pairs, widths, seed))
         print(f"seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
-    summary = {
-        name: {
-            way: {m: over_seeds([table[name][way][m] for table in tables]) for m in row}
-            for way, row in ways.items()
-        }
-        for name, ways in tables[0].items()
-    }
+    summary = {name: across_tables([table[name] for table in tables]) for name in tables[0]}
     stored = stored_study()[0].policies
     fitted = {name: stored[name] for name in ("SFT", "DPO from SFT")}
+    pairs = encode(order_pairs(prompts, held_out_seed(0)))
     record = {"seeds": options.seeds, "prompts": prompts, "underfitted": summary}
-    record |= {
-        "fitted, seed 0": search_table(fitted, encode(order_pairs(prompts, held_out_seed(0))), widths, 0)
-    }
-    record |= {"seconds": round(time.perf_counter() - started, 1), "provenance": provenance()}
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "search.json", record)
+    record["fitted, seed 0"] = search_table(fitted, pairs, widths, 0)
+    write_record(options.out / "search.json", record, started)
     print(search_lines(summary, "score"))
 
 
@@ -167,8 +150,7 @@ def search_lines(summary: dict, measure: str) -> str:
     heads = [name.replace("DPO, beta", "DPO") for name in summary]
     lines = [f"{'':<22}" + "".join(f"{head:>12}" for head in heads)]
     for way in next(iter(summary.values())):
-        found = [row[way][measure] for row in summary.values()]
-        cells = [f"{x['mean']:.2f} ± {x['half_95']:.2f}" for x in found]
+        cells = [plus_minus(row[way][measure]) for row in summary.values()]
         lines.append(f"{way.replace('top-k', 'top'):<22}" + "".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
 

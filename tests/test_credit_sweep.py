@@ -8,7 +8,7 @@ from dpoq_lab import credit_sweep
 from dpoq_lab.credit_explorer import CreditExplorer
 from dpoq_lab.credit_sweep import AXES, POINTS, Point, main
 from dpoq_lab.language_study import stored_study
-from dpoq_lab.lessons import stored_table
+from dpoq_lab.studies import stored_table
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,8 @@ def test_the_command_writes_every_point(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         credit_sweep, "POINTS", [Point(pairs=40, steps=2), Point(beta=1.0, pairs=40, steps=2)]
     )
-    main(["--out", str(tmp_path), "--seeds", "2", "--held-out", "8"])
+    monkeypatch.setattr(credit_sweep, "HELD_OUT", 8)
+    main(["--out", str(tmp_path), "--seeds", "2"])
     record = json.loads((tmp_path / "sweep.json").read_text())
     assert [row["point"]["beta"] for row in record["points"]] == [0.5, 1.0]
     assert len(record["points"][0]["table"]["auroc"]["values"]) == 2

@@ -24,7 +24,6 @@ from dpoq_lab.language_study import (
     encode,
     main,
     measure_seed,
-    over_seeds,
     pair_row,
     scores_of,
     shuffled,
@@ -54,13 +53,6 @@ def test_shuffled_labels_keep_the_pairs_and_swap_about_half():
 
 def test_chance_is_the_mean_share_of_errors_where_there_are_any():
     assert chance_of_a_hit([[True, False], [False, False], [True, False, False, False]]) == 0.375
-
-
-def test_an_interval_over_five_seeds_uses_students_t():
-    """Values 1 to 5: sd sqrt(2.5), and t = 2.776 at four degrees of freedom."""
-    found = over_seeds([1, 2, 3, 4, 5])
-    assert (found["mean"], found["sd"]) == (3, pytest.approx(math.sqrt(2.5)))
-    assert found["half_95"] == pytest.approx(2.7764 * math.sqrt(2.5) / math.sqrt(5), rel=1e-4)
 
 
 def test_a_seed_gives_the_same_table_twice():

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from dpoq_lab import proxy_study
-from dpoq_lab.lessons import stored_table
 from dpoq_lab.proxy_figures import lambda_figure
 from dpoq_lab.proxy_study import LAMBDAS, PROXIES, main
+from dpoq_lab.studies import stored_table
 
 
 def test_the_command_writes_table_and_base(tmp_path, capsys, monkeypatch):

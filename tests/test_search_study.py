@@ -8,11 +8,11 @@ from dpoq_lab.best_of_n import best_of_n
 from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.language_study import TOKENIZER, encode, stored_study
 from dpoq_lab.languages import order_pairs
-from dpoq_lab.lessons import stored_table
 from dpoq_lab.preferences import Pair
 from dpoq_lab.scorers import ModelScorer
 from dpoq_lab.search import beam_search
 from dpoq_lab.search_study import main, measure, repeated, reply_to, searches, shared
+from dpoq_lab.studies import stored_table
 
 
 def test_runs_that_come_again_or_stand_in_the_prompt_are_counted():
