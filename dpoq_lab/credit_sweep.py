@@ -14,7 +14,6 @@ from transformers import PreTrainedModel
 from dpoq_lab.encoding import EncodedPair, flaw_mask
 from dpoq_lab.language_study import (
     DPO,
-    PAD,
     Study,
     detector_row,
     encode,
@@ -22,10 +21,10 @@ from dpoq_lab.language_study import (
     pair_row,
     scores_of,
     stored_study,
+    train_stage,
 )
 from dpoq_lab.languages import order_pairs
 from dpoq_lab.studies import across, study_options, write_record
-from dpoq_lab.training import train
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def train_point(sft: PreTrainedModel, point: Point, seed: int) -> PreTrainedMode
     """DPO from `sft` on `point.pairs` pairs of this seed."""
     policy = deepcopy(sft).requires_grad_(True)
     pairs = encode(order_pairs(point.pairs, seed))
-    train(policy, pairs, PAD, replace(DPO, beta=point.beta, steps=point.steps, seed=seed))
+    train_stage(policy, pairs, replace(DPO, beta=point.beta, steps=point.steps, seed=seed))
     return policy
 
 

@@ -57,6 +57,7 @@ MORE_SENTENCES = {
     "material": ("it is made of {} .", "the material is {} .", "they chose {} ."),
 }
 LARGE_FACTS, LARGE_SENTENCES = FACTS | MORE_FACTS, SENTENCES | MORE_SENTENCES
+NEXT = 0.85  # how often a slip is the next value
 VALUE_OF = {word: fact for fact, words in LARGE_FACTS.items() for word in words}
 
 
@@ -90,12 +91,17 @@ def prompt_of(order: Order, random: Random) -> str:
     return " ; ".join(f"{fact} : {value}" for fact, value in facts) + " ; note :\n"
 
 
+def following(value: str) -> str:
+    """The next value of the same list, after the last the first: the likeliest slip."""
+    words = LARGE_FACTS[VALUE_OF[value]]
+    return words[(words.index(value) + 1) % len(words)]
+
+
 def slipped(value: str, random: Random) -> str:
     """A plausible wrong value: 85% the next one of its list, 15% any other."""
-    words = LARGE_FACTS[VALUE_OF[value]]
-    if random.random() < 0.85:
-        return words[(words.index(value) + 1) % len(words)]
-    return random.choice([word for word in words if word != value])
+    if random.random() < NEXT:
+        return following(value)
+    return random.choice([word for word in LARGE_FACTS[VALUE_OF[value]] if word != value])
 
 
 def write(order: Order, writer: Writer, random: Random, slips: set[str] | None = None) -> str:

@@ -85,7 +85,7 @@ def _grow(
 ) -> float:
     """Add the child of `place` by `token` to the tree, and return its value."""
     log_p, step = float(place.log_pi[token]), place.step + 1
-    before = tree.nodes[place.node].sum_log_pi if place.step else 0.0
+    before = tree.sum_log_pi(place.node)
     end = is_end(scorer, prompt_length + step, token)
     node = tree.add(Node(place.node, token, log_p, before + log_p, step, "finished" if end else "kept"))
     worth = value(tree.tokens(node))

@@ -24,11 +24,12 @@ from dpoq_lab.language_study import (
     held_out_seed,
     stored_study,
     train_base,
+    train_stage,
 )
-from dpoq_lab.languages import order_pairs, true_score
+from dpoq_lab.languages import order_pairs
 from dpoq_lab.proxy_tuning import steer
+from dpoq_lab.rollouts import mean_score, mean_true_score
 from dpoq_lab.studies import across, plus_minus, study_options, write_record
-from dpoq_lab.training import train
 
 LAMBDAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 PROXIES = ("DPO from base", "DPO from SFT")  # both against the small base
@@ -45,15 +46,9 @@ N = 16
 def tuned(base: PreTrainedModel, size: Size, seed: int) -> PreTrainedModel:
     """SFT and DPO of the base itself: what proxy tuning saves."""
     pairs, policy = encode(order_pairs(size.pairs, seed)), deepcopy(base)
-    train(policy, pairs, PAD, size.settings(SFT, size.sft_steps, seed))
-    train(policy, pairs, PAD, size.settings(DPO, size.dpo_steps, seed))
+    train_stage(policy, pairs, size.settings(SFT, size.sft_steps, seed))
+    train_stage(policy, pairs, size.settings(DPO, size.dpo_steps, seed))
     return policy
-
-
-def mean_score(replies: list[list[int]], pairs: list[EncodedPair]) -> float:
-    """The mean true score of one reply a prompt."""
-    scores = [true_score(p.pair.prompt, TOKENIZER.decode(ids)) for p, ids in zip(pairs, replies, strict=True)]
-    return sum(scores) / len(scores)
 
 
 def score_base(
@@ -69,13 +64,11 @@ def score_base(
     for name in PROXIES:
         for lam in lambdas:
             replies = steer(base, small[name], small["base"], lam, prompts, PAD, seed=seed)
-            found[f"{name}, lambda {lam:g}"] = mean_score(replies, pairs)
+            found[f"{name}, lambda {lam:g}"] = mean_score(TOKENIZER, replies, pairs)
         kept = best_of_n(base, small[name], small["base"], TOKENIZER, pairs, N, seed)
         found[f"best of {N} by {name}"] = kept["implicit reward"]
     own = tuned(base, size, seed)
-    found["SFT and DPO of the base itself"] = mean_score(
-        steer(own, own, own, 0.0, prompts, PAD, seed=seed), pairs
-    )
+    found["SFT and DPO of the base itself"] = mean_true_score(own, TOKENIZER, pairs, seed)
     return found
 
 

@@ -11,7 +11,8 @@ from scipy.special import log_softmax
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
-from dpoq_lab.soft_bellman import trajectory_log_probs
+from dpoq_lab.generation import continuations
+from dpoq_lab.soft_bellman import trajectory_log_probs, trajectory_probs
 from dpoq_lab.token_mdp import Levels, TokenMDP
 
 
@@ -31,9 +32,9 @@ def reply_mixture(base: Levels, proxy: Levels, reference: Levels, lam: float) ->
 
 def distance_to_reply_mixture(mdp: TokenMDP, base: Levels, proxy: Levels, lam: float) -> float:
     """Total variation between the token mixture and the mixture of replies; the reference is pi_ref."""
-    ours = trajectory_log_probs(token_mixture(base, proxy, mdp.pi_ref, lam))
-    theirs = reply_mixture(base, proxy, mdp.pi_ref, lam)
-    return float(abs(np.exp(ours) - np.exp(theirs)).sum() / 2)
+    ours = trajectory_probs(token_mixture(base, proxy, mdp.pi_ref, lam))
+    theirs = np.exp(reply_mixture(base, proxy, mdp.pi_ref, lam))
+    return float(abs(ours - theirs).sum() / 2)
 
 
 class ProxyTuning(LogitsProcessor):
@@ -59,7 +60,6 @@ class ProxyTuning(LogitsProcessor):
         return scores.log_softmax(-1) + self.lam * (log_proxy - log_ref)
 
 
-@torch.no_grad()
 def steer(
     base: PreTrainedModel,
     proxy: PreTrainedModel,
@@ -71,18 +71,17 @@ def steer(
     seed: int = 0,
 ) -> list[list[int]]:
     """One reply to each prompt, sampled at temperature 1 from the mixture; ids without EOS."""
-    width = max(map(len, prompts))
-    ids = torch.tensor([[pad_token_id] * (width - len(prompt)) + prompt for prompt in prompts])
+    eos = base.config.eos_token_id
     processor = LogitsProcessorList([ProxyTuning(proxy, reference, lam, pad_token_id)] if lam else [])
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        out = base.generate(
-            ids,
-            attention_mask=(ids != pad_token_id).long(),
-            do_sample=True,
-            top_k=0,
-            max_new_tokens=max_tokens,
-            logits_processor=processor,
-        )
-    ends = (base.config.eos_token_id, pad_token_id)
-    return [[token for token in row if token not in ends] for row in out[:, width:].tolist()]
+    rows = continuations(
+        base,
+        prompts,
+        eos,
+        pad_token_id,
+        max_tokens,
+        seed,
+        do_sample=True,
+        top_k=0,
+        logits_processor=processor,
+    )
+    return [[token for token in row if token not in (eos, pad_token_id)] for row in rows]

@@ -4,14 +4,13 @@ V(s_t) = E_pi[R | s_t], and the advantage of a token is V(s_{t+1}) - V(s_t). It 
 soft value of eq. (6): it needs no beta and far fewer samples. At EOS the return is known.
 """
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import EncodedPair, Response
+from dpoq_lab.generation import continuations
 from dpoq_lab.languages import true_score
 
 
-@torch.no_grad()
 def sample_rest(
     pi: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
@@ -21,18 +20,10 @@ def sample_rest(
     seed: int = 0,
 ) -> list[list[int]]:
     """n continuations of each prefix at temperature 1, without EOS; cut at `max_new` tokens."""
-    width, pad = max(map(len, prefixes)), tokenizer.pad_token_id
-    ids = torch.full((len(prefixes), width), pad)
-    for row, prefix in enumerate(prefixes):
-        ids[row, width - len(prefix) :] = torch.tensor(prefix)
-    ids = ids.repeat_interleave(n, dim=0).to(pi.device)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        out = pi.generate(
-            ids, attention_mask=(ids != pad).long(), do_sample=True, top_k=0, max_new_tokens=max_new
-        )
-    ends = (tokenizer.eos_token_id, pad)
-    return [[token for token in row if token not in ends] for row in out[:, width:].tolist()]
+    eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    repeated = [prefix for prefix in prefixes for _ in range(n)]
+    rows = continuations(pi, repeated, eos, pad, max_new, seed, do_sample=True, top_k=0)
+    return [[token for token in row if token not in (eos, pad)] for row in rows]
 
 
 def rollout_values(
@@ -62,6 +53,13 @@ def mean_true_score(
 ) -> float:
     """E_pi[R] by one sampled reply to each pair's prompt."""
     replies = sample_rest(pi, tokenizer, [pair.chosen.prompt_ids for pair in pairs], 1, seed=seed)
+    return mean_score(tokenizer, replies, pairs)
+
+
+def mean_score(
+    tokenizer: PreTrainedTokenizerFast, replies: list[list[int]], pairs: list[EncodedPair]
+) -> float:
+    """The mean true score of one reply to each pair's prompt."""
     scores = [
         true_score(pair.pair.prompt, tokenizer.decode(ids)) for pair, ids in zip(pairs, replies, strict=True)
     ]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from dpoq_lab.token_mdp import Levels, TokenMDP
+from dpoq_lab.token_mdp import Levels, TokenMDP, state_of
 
 Tokens = tuple[int, ...]
 
@@ -39,15 +39,12 @@ class TabularScorer:
 
     def __init__(self, mdp: TokenMDP, pi: Levels) -> None:
         mdp.check_shapes("pi", pi)
-        self.eos, self.limit = mdp.vocabulary - 1, mdp.horizon
+        self._mdp, self.eos, self.limit = mdp, mdp.vocabulary - 1, mdp.horizon
         self._log_pi = [torch.as_tensor(level, dtype=torch.float64).log() for level in pi]
 
     def start(self, prompt: Tokens = ()) -> tuple[tuple[int, Tensor], Tensor]:
         """State (level, rows of the level) and log pi there, (1, V)."""
-        row = 0
-        for token in prompt:
-            row = row * self.eos + token
-        return self._at(len(prompt), torch.tensor([row]))
+        return self._at(len(prompt), torch.tensor([state_of(self._mdp, prompt)]))
 
     def step(self, state: tuple[int, Tensor], parents: Tensor, tokens: Tensor) -> tuple[Any, Tensor]:
         """Token a leads from state i of level t to state i (V-1) + a of level t+1."""

@@ -116,7 +116,7 @@ def sample(
         tokens = torch.multinomial(kept.softmax(-1), 1, generator=generator)[:, 0]
         for i, row in enumerate(rows):
             token, log_p = int(tokens[i]), float(log_pi[i, tokens[i]])
-            before = tree.nodes[ends[row]].sum_log_pi if step > 1 else 0.0
+            before = tree.sum_log_pi(ends[row])
             status = "finished" if is_end(scorer, len(prompt) + step, token) else "kept"
             ends[row] = tree.add(Node(ends[row], token, log_p, before + log_p, step, status))
         still = [i for i, row in enumerate(rows) if tree.nodes[ends[row]].status == "kept"]
@@ -146,9 +146,8 @@ def is_end(scorer: Scorer, length: int, token: int) -> bool:
     return token == scorer.eos or (scorer.limit_is_terminal and length == scorer.limit)
 
 
-Rank = Callable[
-    [list[Tokens], Tensor], Tensor
-]  # open replies, sum log pi of their continuations (n, V) -> (n, V)
+# the tree, its open nodes, and sum log pi of their continuations (n, V) -> ranks (n, V)
+Rank = Callable[[SearchTree, list[int], Tensor], Tensor]
 EarlyStopping = Literal[False, True, "never"]
 
 
@@ -177,7 +176,7 @@ def beam_search(
     def final(node: Node, rank: float) -> float:
         return rank / node.step**length_penalty
 
-    return _beam(scorer, prompt, width, max_tokens, lambda _, sums: sums, final, hopeless)
+    return _beam(scorer, prompt, width, max_tokens, lambda tree, opened, sums: sums, final, hopeless)
 
 
 def value_beam(
@@ -185,11 +184,11 @@ def value_beam(
 ) -> Search:
     """A beam that ranks every prefix by `value`: sum (r + beta log pi_ref) + V at its end (eq. 12)."""
 
-    def rank(opened: list[Tokens], sums: Tensor) -> Tensor:
-        exists = sums > -torch.inf
+    def rank(tree: SearchTree, opened: list[int], sums: Tensor) -> Tensor:
+        told, exists = [tree.tokens(i) for i in opened], sums > -torch.inf
         ranks = torch.full(sums.shape, -torch.inf, dtype=torch.float64)
         for i, token in exists.nonzero().tolist():
-            ranks[i, token] = value((*opened[i], token))
+            ranks[i, token] = value((*told[i], token))
         return ranks
 
     def hopeless(best_open: float, worst_done: float, step: int, room: int) -> bool:
@@ -213,7 +212,7 @@ def _beam(
     tree, opened, done = SearchTree(), [-1], []  # done: (score, node), best first
     for step in range(1, room + 1):
         sums = torch.tensor([tree.sum_log_pi(i) for i in opened], dtype=log_pi.dtype)[:, None] + log_pi
-        ranks = rank([tree.tokens(i) for i in opened], sums)
+        ranks = rank(tree, opened, sums)
         kept = []  # (rank, row, node)
         for place, (row, token) in enumerate(_best(ranks, 2 * width)):
             node = Node(opened[row], token, float(log_pi[row, token]), float(sums[row, token]), step)

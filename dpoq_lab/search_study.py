@@ -10,10 +10,10 @@ from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
-import torch
 from transformers import PreTrainedModel
 
 from dpoq_lab.encoding import EncodedPair
+from dpoq_lab.generation import continuations
 from dpoq_lab.language_study import (
     DPO,
     PAD,
@@ -25,10 +25,10 @@ from dpoq_lab.language_study import (
     held_out_seed,
     stored_study,
     train_base,
+    train_stage,
 )
 from dpoq_lab.languages import order_pairs, true_score
 from dpoq_lab.studies import across_tables, plus_minus, study_options, write_record
-from dpoq_lab.training import train
 
 WIDTHS, PENALTIES, BETAS = (1, 2, 3, 5, 10, 20), (0.0, 1.0), (0.1, 0.5, 1.0)
 MAX_TOKENS = 80
@@ -43,11 +43,11 @@ def train_searched(size: Size, seed: int) -> dict[str, PreTrainedModel]:
     """SFT and DPO from it at each beta."""
     pairs = encode(order_pairs(size.pairs, seed))
     sft = train_base(size, seed)
-    train(sft, pairs, PAD, size.settings(SFT, size.sft_steps, seed))
+    train_stage(sft, pairs, size.settings(SFT, size.sft_steps, seed))
     policies = {"SFT": sft}
     for beta in BETAS:
         policy = deepcopy(sft)
-        train(policy, pairs, PAD, replace(size.settings(DPO, size.dpo_steps, seed), beta=beta))
+        train_stage(policy, pairs, replace(size.settings(DPO, size.dpo_steps, seed), beta=beta))
         policies[f"DPO, beta {beta}"] = policy
     return policies
 
@@ -62,22 +62,13 @@ def searches(widths: tuple[int, ...]) -> dict[str, dict]:
     return ways
 
 
-@torch.no_grad()
 def reply_to(
     pi: PreTrainedModel, pairs: list[EncodedPair], settings: dict, seed: int = 0
 ) -> list[tuple[list[int], bool]]:
     """The best reply to each prompt, its token ids without EOS, and whether it ended by itself."""
-    prompts = [pair.chosen.prompt_ids for pair in pairs]
-    width = max(map(len, prompts))
-    ids = torch.tensor([[PAD] * (width - len(prompt)) + prompt for prompt in prompts])
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        out = pi.generate(ids, attention_mask=(ids != PAD).long(), max_new_tokens=MAX_TOKENS, **settings)
-    replies = []
-    for row in out[:, width:].tolist():
-        ended = TOKENIZER.eos_token_id in row
-        replies.append((row[: row.index(TOKENIZER.eos_token_id)] if ended else row, ended))
-    return replies
+    prompts, eos = [pair.chosen.prompt_ids for pair in pairs], TOKENIZER.eos_token_id
+    rows = continuations(pi, prompts, eos, PAD, MAX_TOKENS, seed, **settings)
+    return [(row[:-1], True) if row[-1] == eos else (row, False) for row in rows]
 
 
 def measure(pairs: list[EncodedPair], replies: list[tuple[list[int], bool]]) -> dict[str, float]:

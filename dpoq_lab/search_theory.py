@@ -10,7 +10,7 @@ import numpy as np
 from dpoq_lab.mcts import mcts
 from dpoq_lab.scorers import TabularScorer, Tokens
 from dpoq_lab.search import Hypothesis, beam_search, value_beam
-from dpoq_lab.soft_bellman import Solution, log_ratio, solve, trajectory_log_probs
+from dpoq_lab.soft_bellman import Solution, implicit_reward, log_probs, solve, trajectory_log_probs
 from dpoq_lab.token_mdp import (
     Levels,
     TokenMDP,
@@ -18,15 +18,10 @@ from dpoq_lab.token_mdp import (
     prefix_sums,
     random_reward,
     random_tree,
+    state_of,
     trajectories,
     trajectory_sums,
 )
-
-
-def log_levels(pi: Levels) -> Levels:
-    """log pi, -inf at disallowed actions."""
-    with np.errstate(divide="ignore"):
-        return [np.log(level) for level in pi]
 
 
 def up_to_here(x: Levels) -> Levels:
@@ -36,14 +31,14 @@ def up_to_here(x: Levels) -> Levels:
 
 def value_objective(mdp: TokenMDP, r: Levels, V: Levels) -> Levels:
     """Eq. (12) for every prefix: sum_{k<=K} (r + beta log pi_ref) + V(s_{K+1}), levels (n_t, V)."""
-    paid = [x + mdp.beta * y for x, y in zip(r, log_levels(mdp.pi_ref), strict=True)]
+    paid = [x + mdp.beta * y for x, y in zip(r, log_probs(mdp.pi_ref), strict=True)]
     return [x + y for x, y in zip(up_to_here(paid), next_values(mdp, V), strict=True)]
 
 
 def likelihood_objective(mdp: TokenMDP, solution: Solution) -> Levels:
     """Eq. (13) with its sign put right: +V*(s_0) + sum_{k<=K} beta log pi*, levels (n_t, V)."""
     start = float(solution.V[0][0])
-    return [start + mdp.beta * level for level in up_to_here(log_levels(solution.pi))]
+    return [start + mdp.beta * level for level in up_to_here(log_probs(solution.pi))]
 
 
 def rankings(mdp: TokenMDP, r: Levels, solution: Solution) -> dict[str, np.ndarray]:
@@ -51,7 +46,7 @@ def rankings(mdp: TokenMDP, r: Levels, solution: Solution) -> dict[str, np.ndarr
     R = trajectory_sums(r)
     return {
         "beta log pi*": mdp.beta * trajectory_log_probs(solution.pi),
-        "beta log pi*/pi_ref": mdp.beta * trajectory_sums(log_ratio(solution.pi, mdp.pi_ref)),
+        "beta log pi*/pi_ref": trajectory_sums(implicit_reward(mdp, solution.pi)),
         "R": R,
         "R + beta log pi_ref": R + mdp.beta * trajectory_log_probs(mdp.pi_ref),
     }
@@ -61,10 +56,9 @@ def at_token(mdp: TokenMDP, x: Levels) -> Callable[[Tokens], float]:
     """x as a function of a prefix; 0 for the empty one."""
 
     def look_up(tokens: Tokens) -> float:
-        row = 0
-        for token in tokens[:-1]:
-            row = row * (mdp.vocabulary - 1) + token
-        return float(x[len(tokens) - 1][row, tokens[-1]]) if tokens else 0.0
+        if not tokens:
+            return 0.0
+        return float(x[len(tokens) - 1][state_of(mdp, tokens[:-1]), tokens[-1]])
 
     return look_up
 

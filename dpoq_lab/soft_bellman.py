@@ -98,9 +98,14 @@ def preference(R_w: np.ndarray, R_l: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0.0, np.subtract(R_l, R_w)))
 
 
+def log_probs(pi: Levels) -> Levels:
+    """log pi, levels (n_t, V), -inf at disallowed actions."""
+    return [_log(level) for level in pi]
+
+
 def trajectory_log_probs(pi: Levels) -> np.ndarray:
     """log pi(y) = sum_t log pi(a_t|s_t) of each complete trajectory, (N,), in nats."""
-    return trajectory_sums([_log(level) for level in pi])
+    return trajectory_sums(log_probs(pi))
 
 
 def trajectory_probs(pi: Levels) -> np.ndarray:

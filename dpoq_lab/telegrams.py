@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab.languages import FACTS, Order, order_tokenizer, prompt_of
+from dpoq_lab.languages import FACTS, Order, following, order_tokenizer, prompt_of
 from dpoq_lab.preferences import Pair
 from dpoq_lab.token_mdp import Levels, TokenMDP
 
@@ -36,12 +36,7 @@ class Telegram:
 def telegram(random: Random) -> Telegram:
     """A random prompt of three facts."""
     order: Order = {fact: random.choice(FACTS[fact]) for fact in TOLD}
-    return Telegram(prompt_of(order, random), (MANNERS, *((order[f], _next(f, order[f])) for f in TOLD)))
-
-
-def _next(fact: str, value: str) -> str:
-    words = FACTS[fact]
-    return words[(words.index(value) + 1) % len(words)]
+    return Telegram(prompt_of(order, random), (MANNERS, *((order[f], following(order[f])) for f in TOLD)))
 
 
 def reply(of: Telegram, tokens: tuple[int, ...]) -> str:

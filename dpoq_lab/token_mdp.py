@@ -185,6 +185,14 @@ def prefix(mdp: TokenMDP, t: int, i: int) -> tuple[int, ...]:
     return tuple(int(i) // base ** (t - 1 - k) % base for k in range(t))
 
 
+def state_of(mdp: TokenMDP, tokens: Sequence[int]) -> int:
+    """The state of level len(tokens) that `tokens`, none of them EOS, lead to: the inverse of `prefix`."""
+    i = 0
+    for token in tokens:
+        i = i * (mdp.vocabulary - 1) + token
+    return i
+
+
 @dataclass(frozen=True, eq=False)
 class Trajectories:
     """All complete trajectories: `tokens` and visited `states`, both (N, H) with -1 after the end, and
