@@ -72,16 +72,7 @@ def steer(
 ) -> list[list[int]]:
     """One reply to each prompt, sampled at temperature 1 from the mixture; ids without EOS."""
     eos = base.config.eos_token_id
-    processor = LogitsProcessorList([ProxyTuning(proxy, reference, lam, pad_token_id)] if lam else [])
-    rows = continuations(
-        base,
-        prompts,
-        eos,
-        pad_token_id,
-        max_tokens,
-        seed,
-        do_sample=True,
-        top_k=0,
-        logits_processor=processor,
-    )
+    steering = LogitsProcessorList([ProxyTuning(proxy, reference, lam, pad_token_id)] if lam else [])
+    how = {"do_sample": True, "top_k": 0, "logits_processor": steering}
+    rows = continuations(base, prompts, eos, pad_token_id, max_tokens, seed, **how)
     return [[token for token in row if token not in (eos, pad_token_id)] for row in rows]

@@ -43,6 +43,7 @@ from dpoq_lab.token_mdp import (
     prefix_sums,
     random_reward,
     random_tree,
+    state_of,
     terminal_only,
     trajectories,
     trajectory_sums,
@@ -87,6 +88,7 @@ def test_a_state_decodes_to_its_prefix_and_trajectories_list_their_states():
     mdp = random_tree(4, 4, 1.0, 0)
     assert prefix(mdp, 0, 0) == ()
     assert prefix(mdp, 3, 2 * 9 + 0 * 3 + 1) == (2, 0, 1)
+    assert [state_of(mdp, prefix(mdp, 3, i)) for i in range(27)] == list(range(27))
     every, tokens = trajectories(mdp), naive_mdp.Tree(mdp.pi_ref, mdp.pi_ref, 1.0).trajectories()
     assert mdp.n_states == 1 + 3 + 9 + 27
     assert len(tokens) == mdp.n_trajectories == 1 + 3 + 9 + 27 * 4
