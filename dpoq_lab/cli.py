@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-METHODS = ("dpo", "sft")
+METHODS = ("dpo", "sft", "cpl")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,7 +65,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     )
     train.add_argument("--method", choices=METHODS, default="dpo")
     train.add_argument("--reference", metavar="NAME_OR_DIR", help="pi_ref (default: the policy as it starts)")
-    train.add_argument("--beta", type=_positive, help="strength of the KL term (default 0.1)")
+    train.add_argument("--beta", type=_positive, help="strength of the KL term; CPL's alpha (default 0.1)")
     train.add_argument("--lr", type=_positive, help="learning rate")
     train.add_argument("--epochs", type=_positive_int, default=1)
     train.add_argument("--batch-size", type=_positive_int, help="pairs an optimiser step")

@@ -1,4 +1,4 @@
-"""Per-token log-probabilities and log-ratios first; SFT and DPO are sums of them.
+"""Per-token log-probabilities and log-ratios first; SFT, DPO and CPL are sums of them.
 
 Shapes: B responses, R response tokens, V vocabulary. Everything after the model's forward is
 float32, whatever the training precision: log-ratios are small differences of large sums.
@@ -52,6 +52,16 @@ def dpo_loss(chosen_log_ratios: Tensor, rejected_log_ratios: Tensor, beta: float
     Equations (8) and (9). Sums, not means: only sums telescope to the return of the trajectory.
     """
     margin = beta * (chosen_log_ratios.sum(dim=1) - rejected_log_ratios.sum(dim=1))
+    return -F.logsigmoid(margin)
+
+
+def cpl_loss(chosen_log_pi: Tensor, rejected_log_pi: Tensor, alpha: float, bias: float) -> Tensor:
+    """-log sigma(alpha sum_t log pi |chosen - bias alpha sum_t log pi |rejected), (B,), from (B, T) terms.
+
+    Contrastive preference learning (arXiv 2310.13639): DPO's loss without a reference. A `bias` below 1 keeps
+    the policy near the data: with 1, lowering both log-probabilities alike costs nothing.
+    """
+    margin = alpha * (chosen_log_pi.sum(dim=1) - bias * rejected_log_pi.sum(dim=1))
     return -F.logsigmoid(margin)
 
 

@@ -7,7 +7,9 @@ Every flaw of a file is reported as `file:line: field: what is wrong`, and all a
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
+from dpoq_lab.soft_bellman import preference
 from dpoq_lab.sources import PairsError, Problem, records
 
 Message = dict[str, str]
@@ -40,6 +42,11 @@ class Pair:
             if spans := getattr(self, f"{role}_flaws"):
                 record[f"{role}_flaws"] = [list(span) for span in spans]
         return record
+
+
+def labelled(first: str, second: str, gap: float, random: Random) -> tuple[str, str]:
+    """Chosen and rejected of two responses, drawn by eq. (1) for the return gap R(first) - R(second)."""
+    return (first, second) if random.random() < preference(gap, 0.0) else (second, first)
 
 
 class FieldError(ValueError):

@@ -47,6 +47,8 @@ def run(request: Request, preset: Preset) -> dict:
     Raises RunError if the folder holds another run, and what reading, loading and training raise.
     """
     started = time.perf_counter()
+    if request.method == "cpl" and request.reference:
+        raise RunError("cpl has no reference: leave out --reference")
     _check_folder(request)
     reading = read_pairs(request.pairs)
     if not reading.pairs:
@@ -75,7 +77,8 @@ def run(request: Request, preset: Preset) -> dict:
     accelerator.wait_for_everyone()
     judge = _Judge(accelerator, held_out, pad_id(tokenizer), settings)
     before = judge.log_probs(policy)
-    ref = judge.log_probs(reference) if reference else before
+    ref = _zeros(before) if request.method == "cpl" else before
+    ref = judge.log_probs(reference) if reference else ref
     trained = time.perf_counter()
     log = train(policy, train_pairs, pad_id(tokenizer), settings, reference, request.out, request.resume)
     trained = time.perf_counter() - trained
@@ -103,7 +106,7 @@ def settings_for(request: Request, preset: Preset, parameters: int, n: int) -> S
     batch_size = request.batch_size or preset.batch_size
     return Settings(
         method=request.method,
-        lr=request.lr or rates[f"{request.method}_lr"],
+        lr=request.lr or rates["sft_lr" if request.method == "sft" else "dpo_lr"],
         steps=steps_for(n, batch_size, request.epochs),
         batch_size=batch_size,
         micro_batch=preset.micro_batch,
@@ -140,6 +143,11 @@ def summary_line(record: dict) -> str:
 def _accuracy(found: dict) -> str:
     low, high = found["interval_95"]
     return f"{found['accuracy']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _zeros(log_probs: list[PairLogProbs]) -> list[PairLogProbs]:
+    """Zeros in place of a reference's log-probabilities: CPL's reward is beta log pi."""
+    return [(torch.zeros_like(chosen), torch.zeros_like(rejected)) for chosen, rejected in log_probs]
 
 
 class _Judge:

@@ -16,7 +16,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab.languages import FACTS, Order, following, order_tokenizer, prompt_of
-from dpoq_lab.preferences import Pair
+from dpoq_lab.preferences import Pair, labelled
 from dpoq_lab.token_mdp import Levels, TokenMDP
 
 TOLD = ("day", "city", "price")
@@ -111,9 +111,7 @@ def pairs(n: int, seed: int) -> list[Pair]:
         if first == second:
             continue
         gap = true_return(of, first) - true_return(of, second)
-        if random.random() >= 1 / (1 + np.exp(-gap)):
-            first, second = second, first
-        found.append(Pair(of.prompt, first, second))
+        found.append(Pair(of.prompt, *labelled(first, second, gap, random)))
     return found
 
 

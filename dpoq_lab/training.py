@@ -1,4 +1,4 @@
-"""One loop for SFT and DPO on Hugging Face Accelerate: progress, metrics, checkpoints, resume.
+"""One loop for SFT, DPO and CPL on Hugging Face Accelerate: progress, metrics, checkpoints, resume.
 
 Every process sees the same seeded order and takes its share of each step's pairs; a step's loss
 is the sum over its pairs divided by the whole step's weight, so that two processes, or smaller
@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from dpoq_lab.checkpoints import load_checkpoint, save_checkpoint
 from dpoq_lab.encoding import Batch, EncodedPair, collate
-from dpoq_lab.losses import dpo_loss, log_ratios, score, sft_loss, token_log_probs
+from dpoq_lab.losses import cpl_loss, dpo_loss, log_ratios, score, sft_loss, token_log_probs
 
 PairLogProbs = tuple[Tensor, Tensor]  # chosen (R_w,), rejected (R_l,)
 
@@ -35,12 +35,13 @@ class Settings:
     """What a run does. `lr` warms up linearly over `warmup_steps` steps; then it stays, or with `decay`
     falls linearly to 0 at the last step."""
 
-    method: str  # "sft" or "dpo"
+    method: str  # "sft", "dpo" or "cpl"
     lr: float
     steps: int
     batch_size: int  # pairs an optimiser step, over all processes
     micro_batch: int  # pairs in memory at once
-    beta: float = 0.1
+    beta: float = 0.1  # for CPL its alpha
+    bias: float = 0.5  # CPL's weight of the rejected reply, lambda
     warmup_steps: int = 10
     decay: bool = False
     clip: float = 1.0
@@ -58,12 +59,13 @@ def train(
     out: Path | None = None,
     resume: bool = False,
     on_log: Callable[[dict], None] | None = None,
+    progress: bool = True,
 ) -> list[dict]:
     """Train `policy` in place and return a record of metrics for each step.
 
     The reference is `reference`, or the policy as it is given; its log-probabilities are computed
     once. With `out`, metrics and checkpoints are written there, one at the end too, and `resume` goes on
-    from them.
+    from them. Without `progress` no bar is drawn, for a run in a thread.
     Raises TrainingError if a loss or gradient is not finite.
     """
     accelerator = Accelerator()
@@ -76,14 +78,14 @@ def train(
     pi_ref = None
     if settings.method == "dpo":
         batches = [m for step in first_pass(order) for m in micro_batches(step, pairs, settings, accelerator)]
-        pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings, batches)
+        pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings, batches, progress)
     data = _Data(pairs, pi_ref, pad_id)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0)
     first, log = load_checkpoint(out, policy, optimizer) if resume and out else (0, [])
     if out is not None and accelerator.is_main_process:
         _write_log(out, log)
     policy, optimizer = accelerator.prepare(policy, optimizer)
-    quiet = not accelerator.is_main_process
+    quiet = not (progress and accelerator.is_main_process)
     with tqdm(total=settings.steps, initial=first, desc=settings.method, disable=quiet) as bar:
         for step in range(first, settings.steps):
             record = _step(accelerator, policy, optimizer, data, order[step], settings, step)
@@ -150,6 +152,7 @@ def pair_log_probs(
     pad_id: int,
     settings: Settings,
     batches: list[list[int]] | None = None,
+    progress: bool = True,
 ) -> dict[int, PairLogProbs]:
     """log pi of every response token under `model`, by the pair's index; the processes share the work.
 
@@ -160,7 +163,8 @@ def pair_log_probs(
     if batches is None:
         batches = micro_batches(list(range(len(pairs))), pairs, settings, accelerator)
     found = []  # (index, chosen, rejected)
-    for rows in tqdm(batches, desc="scoring", disable=not accelerator.is_main_process, leave=False):
+    quiet = not (progress and accelerator.is_main_process)
+    for rows in tqdm(batches, desc="scoring", disable=quiet, leave=False):
         batch = _collate([pairs[i] for i in rows], pad_id, accelerator.device)
         with _autocast(accelerator.device, settings):
             logp = score(model, batch).cpu()
@@ -226,19 +230,24 @@ def _micro_losses(
         losses = sft_loss(log_pi)
         return losses, {"loss": losses.sum().item(), "tokens": int(batch.response_mask.sum())}
     batch = _collate(pairs, data.pad_id, device)
-    log_pi_ref = torch.zeros(batch.response_ids.shape)
-    for k, i in enumerate(micro):
+    log_pi_ref = torch.zeros(batch.response_ids.shape)  # CPL has no reference: its reward is beta log pi
+    for k, i in enumerate(micro if settings.method == "dpo" else ()):
         ref_chosen, ref_rejected = data.pi_ref[i]
         log_pi_ref[k, : len(ref_chosen)] = ref_chosen
         log_pi_ref[n + k, : len(ref_rejected)] = ref_rejected
     with _autocast(device, settings):
         log_pi = token_log_probs(policy, batch)
     ratios = log_ratios(log_pi, log_pi_ref.to(device))
-    losses = dpo_loss(ratios[:n], ratios[n:], settings.beta)
-    return losses, _dpo_stats(losses.detach(), log_pi.detach(), ratios.detach(), batch, settings.beta)
+    if settings.method == "cpl":
+        losses = cpl_loss(ratios[:n], ratios[n:], settings.beta, settings.bias)
+    else:
+        losses = dpo_loss(ratios[:n], ratios[n:], settings.beta)
+    return losses, _pair_stats(losses.detach(), log_pi.detach(), ratios.detach(), batch, settings.beta)
 
 
-def _dpo_stats(losses: Tensor, log_pi: Tensor, ratios: Tensor, batch: Batch, beta: float) -> dict[str, float]:
+def _pair_stats(
+    losses: Tensor, log_pi: Tensor, ratios: Tensor, batch: Batch, beta: float
+) -> dict[str, float]:
     n = len(losses)
     reward = beta * ratios.sum(dim=1)
     margin = reward[:n] - reward[n:]
@@ -274,7 +283,7 @@ def _record(
     total = torch.tensor([sums[name] for name in names], dtype=torch.float64, device=accelerator.device)
     total = dict(zip(names, accelerator.reduce(total, "sum").tolist(), strict=True))
     record = {"step": step, "loss_mean": total["loss"] / weight}
-    if settings.method == "dpo":
+    if settings.method != "sft":
         record |= {
             "chosen_reward_sum": total["chosen_reward"] / pairs,
             "rejected_reward_sum": total["rejected_reward"] / pairs,
@@ -282,8 +291,9 @@ def _record(
             "accuracy_mean": total["accuracy"] / pairs,
             "chosen_logp_sum": total["chosen_logp"] / pairs,
             "rejected_logp_sum": total["rejected_logp"] / pairs,
-            "kl_ref_pi_token_mean": total["kl"] / total["tokens"],
         }
+    if settings.method == "dpo":
+        record["kl_ref_pi_token_mean"] = total["kl"] / total["tokens"]
     seconds = time.perf_counter() - started
     return record | {"grad_norm": norm, "tokens_per_second": total["tokens"] / seconds}
 

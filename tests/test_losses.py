@@ -7,6 +7,7 @@ import torch
 
 from dpoq_lab.encoding import collate, encode_response
 from dpoq_lab.losses import (
+    cpl_loss,
     dpo_loss,
     log_probs,
     log_ratios,
@@ -52,6 +53,29 @@ def test_dpo_loss_is_finite_for_absurd_margins():
     far = torch.full((1, 1), 1e5)
     assert dpo_loss(far, -far, 1.0).item() == 0.0
     assert dpo_loss(-far, far, 1.0).item() == pytest.approx(2e5)
+
+
+def test_cpl_loss_by_hand():
+    """alpha 0.5, bias 0.5: chosen -2 - 2 = -4, rejected -12: margin 1, -log sigma(1) = 0.3132617."""
+    chosen, rejected = torch.tensor([[-2.0, -2.0]]), torch.tensor([[-4.0, -4.0, -4.0]])
+    assert cpl_loss(chosen, rejected, alpha=0.5, bias=0.5).item() == pytest.approx(0.3132617, abs=1e-6)
+
+
+def test_cpl_without_bias_cannot_tell_a_common_shift_and_with_it_can():
+    chosen, rejected = torch.tensor([[-1.0]]), torch.tensor([[-3.0]])
+    shifted = [
+        cpl_loss(chosen - 5, rejected - 5, 1.0, bias) - cpl_loss(chosen, rejected, 1.0, bias)
+        for bias in (1, 0.5)
+    ]
+    assert shifted[0].item() == pytest.approx(0, abs=1e-7)
+    assert shifted[1].item() > 1  # moving both away from the data is costly
+
+
+def test_cpl_with_bias_1_is_dpo_with_a_uniform_reference_for_equal_lengths():
+    log_pi = torch.randn(2, 3, 7)
+    uniform = torch.full((3, 7), -math.log(150))
+    expected = dpo_loss(log_ratios(log_pi[0], uniform), log_ratios(log_pi[1], uniform), 0.3)
+    assert torch.allclose(cpl_loss(log_pi[0], log_pi[1], 0.3, 1.0), expected, atol=1e-5)
 
 
 def test_sft_loss_by_hand():

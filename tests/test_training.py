@@ -75,6 +75,25 @@ def test_dpo_lowers_the_loss_and_parts_the_rewards(tiny, train_pairs):
     assert log[-1]["margin_sum"] == pytest.approx(margin)
 
 
+def test_cpl_starts_at_its_own_log_probabilities_and_parts_them(tiny, train_pairs):
+    """No reference: the first reward is beta log pi, -beta log 2048 a token for an untrained model, not 0."""
+    settings = replace(DPO, method="cpl", steps=8)
+    log = train(tiny, train_pairs[:4], 1, settings)
+    first, last = log[0], log[-1]
+    assert "kl_ref_pi_token_mean" not in first
+    assert first["chosen_reward_sum"] == pytest.approx(0.1 * first["chosen_logp_sum"], rel=1e-6)
+    length = sum(len(pair.chosen.ids) for pair in train_pairs[:4]) / 4
+    assert first["chosen_logp_sum"] == pytest.approx(-length * math.log(2048), rel=0.05)
+    assert last["loss_mean"] < first["loss_mean"] - 0.1
+    assert last["chosen_logp_sum"] > first["chosen_logp_sum"]
+
+
+def test_a_quiet_run_draws_no_bar(tiny, train_pairs, capsys):
+    for progress in (True, False):
+        train(tiny, train_pairs[:4], 1, replace(DPO, steps=1), progress=progress)
+        assert ("dpo" in capsys.readouterr().err) == progress
+
+
 def test_sft_lowers_the_loss_a_token(tiny, train_pairs):
     log = train(tiny, train_pairs[:4], 1, replace(SFT, steps=8))
     assert log[0]["loss_mean"] == pytest.approx(math.log(2048), abs=0.3)  # an untrained model is near uniform

@@ -1,0 +1,148 @@
+"""Likelihood displacement: one pair whose replies share much, both likelihoods fall, something else gains.
+
+First exactly, for a softmax over V replies in one state; then on a language model trained on single pairs
+of order notes. `python -m dpoq_lab.displacement --out FOLDER` measures the second. After Razin et al. (2025).
+"""
+
+import time
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.special import expit, log_softmax
+from transformers import PreTrainedModel
+
+from dpoq_lab.encoding import EncodedPair, Response, collate
+from dpoq_lab.language_study import DPO, PAD, TOKENIZER, encode, held_out_seed, stored_study
+from dpoq_lab.languages import VALUE_OF, order_pairs
+from dpoq_lab.losses import response_logits
+from dpoq_lab.reference_pairs import minimal_edit_pairs
+from dpoq_lab.studies import across_tables, plus_minus, study_options, write_record
+from dpoq_lab.training import train
+
+ALONE = replace(DPO, steps=20, batch_size=1, micro_batch=1, warmup_steps=0, decay=False)
+PRESETS = {"ci": 2, "laptop": 25}  # pairs a kind and seed
+
+
+def train_one_pair(
+    features: np.ndarray, hidden: np.ndarray, w: int, lose: int, steps: int, lr: float, beta: float = 1.0
+) -> np.ndarray:
+    """log pi of V replies during DPO on one pair, (steps + 1, V); logits are features (V, d) @ hidden (d,).
+
+    Only `hidden` is trained, as a shared state of a model would be. With features = identity every
+    logit is free: the tabular policy.
+    """
+    h = hidden.astype(np.float64).copy()
+    path = [log_softmax(features @ h)]
+    for _ in range(steps):
+        ratio = path[-1] - path[0]
+        h += lr * beta * expit(-beta * (ratio[w] - ratio[lose])) * (features[w] - features[lose])
+        path.append(log_softmax(features @ h))
+    return np.array(path)
+
+
+def lift(features: np.ndarray, w: int, lose: int) -> np.ndarray:
+    """What a step of `train_one_pair` adds to each logit, up to its size, (V,): known before training.
+
+    A reply gains where its lift is above the mean lift under pi; w falls where its own is below that mean.
+    """
+    return features @ (features[w] - features[lose])
+
+
+@torch.no_grad()
+def hidden_sum(pi: PreTrainedModel, response: Response) -> torch.Tensor:
+    """The last hidden states before each token of a response, summed, (d,)."""
+    batch = collate([response], PAD)
+    found = pi(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        position_ids=batch.position_ids,
+        output_hidden_states=True,
+    )
+    return found.hidden_states[-1][0, -len(response.ids) - 1 : -1].sum(dim=0)
+
+
+def similarity(pi: PreTrainedModel, pair: EncodedPair) -> float:
+    """The cosine of the two replies' `hidden_sum`, from the reference alone: 1 for nearly one reply."""
+    return float(torch.cosine_similarity(hidden_sum(pi, pair.chosen), hidden_sum(pi, pair.rejected), dim=0))
+
+
+@torch.no_grad()
+def token_log_pi(pi: PreTrainedModel, response: Response) -> torch.Tensor:
+    """log pi of every word of the vocabulary at each token of a response, (T, V)."""
+    return response_logits(pi, collate([response], PAD))[0].log_softmax(-1)
+
+
+def displace(reference: PreTrainedModel, pair: EncodedPair) -> dict[str, float]:
+    """DPO on this pair alone, 20 steps: the change of summed log pi of both replies, and `similarity`."""
+    policy = deepcopy(reference).requires_grad_(True)
+    train(policy, [pair], PAD, ALONE, progress=False)
+    row = {}
+    for role in ("chosen", "rejected"):
+        response = getattr(pair, role)
+        ids = torch.tensor(response.ids)[:, None]
+        before, after = (token_log_pi(pi, response).gather(1, ids).sum() for pi in (reference, policy))
+        row[role] = float(after - before)
+    row |= {"both_fall": float(max(row.values()) < 0), "similarity": similarity(reference, pair)}
+    return row | what_gains(reference, policy, pair)
+
+
+def what_gains(before: PreTrainedModel, after: PreTrainedModel, pair: EncodedPair) -> dict[str, float]:
+    """The change of probability where the replies first differ, by group; the four sum to 0.
+
+    `right` and `wrong` are the two words, `same list` other values of the right word's fact (0 if it has
+    none), `elsewhere` all other words.
+    """
+    both = zip(pair.chosen.ids, pair.rejected.ids, strict=False)
+    at, (right, wrong) = next((t, words) for t, words in enumerate(both) if words[0] != words[1])
+    gain = token_log_pi(after, pair.chosen)[at].exp() - token_log_pi(before, pair.chosen)[at].exp()
+    words = TOKENIZER.convert_ids_to_tokens(range(len(gain)))
+    fact = VALUE_OF.get(words[right])
+    kin = [
+        i for i, word in enumerate(words) if fact and VALUE_OF.get(word) == fact and i not in (right, wrong)
+    ]
+    found = {"right": float(gain[right]), "wrong": float(gain[wrong]), "same list": float(gain[kin].sum())}
+    return found | {"elsewhere": -sum(found.values())}
+
+
+def displacement_table(
+    policies: dict[str, PreTrainedModel], n: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Means over n single-pair runs from base and SFT, for two independent replies and for one-word pairs."""
+    kinds = {
+        "independent replies": encode(order_pairs(n, held_out_seed(seed))),
+        "one word apart": encode(minimal_edit_pairs(n, held_out_seed(seed))),
+    }
+    table = {}
+    for start in ("base", "SFT"):
+        for kind, pairs in kinds.items():
+            rows = [displace(policies[start], pair) for pair in pairs]
+            table[f"{start}, {kind}"] = {
+                name: float(np.mean([row[name] for row in rows])) for name in rows[0]
+            }
+    return table
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure over seeds of the pairs and write `displacement.json`."""
+    options = study_options("DPO on single pairs of order notes", arguments, PRESETS)
+    started, policies = time.perf_counter(), stored_study()[0].policies
+    tables = [displacement_table(policies, PRESETS[options.preset], seed) for seed in range(options.seeds)]
+    table = across_tables(tables)
+    record = {"seeds": options.seeds, "pairs": PRESETS[options.preset], "table": table}
+    write_record(options.out / "displacement.json", record, started)
+    print(displacement_lines(table))
+
+
+def displacement_lines(table: dict) -> str:
+    """Changes of log pi of the replies, how often both fall, their similarity, and what gains where."""
+    shown = ("chosen", "rejected", "both_fall", "similarity", "right", "wrong", "same list", "elsewhere")
+    lines = [f"{'':<26}" + "".join(f"{name.replace('_', ' '):>15}" for name in shown)]
+    for name, row in table.items():
+        lines.append(f"{name:<26}" + "".join(f"{plus_minus(row[what], '+'):>15}" for what in shown))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
