@@ -1,120 +1,194 @@
-"""Contrastive preference learning on a small control task: the same loss shape with no reference in it.
+"""Contrastive preference learning on a control task that is solved exactly: a point walks home.
 
-A point at s in the plane is to be steered to the origin; the optimal action is a*(s) = -s/2, and the regret
-of an action is |a - a*|^2, so A*(s, a) = -|a - a*|^2. Segments of a clumsy controller are compared by their
-summed A* (regret preferences). The policy is Gaussian with a learned mean and fixed variance, so
-log pi(a|s) = -|a - mean(s)|^2 up to a constant, as in CPL. `python -m dpoq_lab.cpl` measures over seeds.
+State s and action a are points of the plane, s' = s + a. A step pays r = -(COST_S |s'|^2 + COST_A |a|^2),
+later steps count GAMMA less, and alpha weighs the entropy as in section 3. For this task V*(s) = -P |s|^2 + c
+and pi*(a|s) = N(-K s, alpha/(2M) I), so A*(s, a) = alpha log pi*(a|s): segments are compared by their summed
+A*, drawn by eq. (1) (regret preferences). CPL fits alpha log pi to them; its loss has no reference.
+`python -m dpoq_lab.cpl --out FOLDER` measures over seeds.
 """
 
-import argparse
+import math
+import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpoq_lab.language_study import over_seeds
-from dpoq_lab.provenance import provenance
-from dpoq_lab.runs import write_json
+from dpoq_lab.losses import cpl_loss
+from dpoq_lab.studies import across, plus_minus, study_options, write_record
 
-ALPHA, LAMBDA, LENGTH = 0.1, 0.5, 10
-SEGMENTS, STEPS, CLONING_STEPS, LR = 1000, 300, 300, 1e-3
+ALPHA, BIAS, GAMMA = 0.1, 0.5, 0.9
+COST_S, COST_A = 0.5, 0.5
+LENGTH = 8  # steps of a segment
+PRESETS = {"ci": (30, 10, 10), "laptop": (400, 300, 300)}  # pairs, cloning steps, CPL steps
+STARTS = {"no cloning": (), "cloned all": (0, 1), "cloned chosen": (0,)}  # which segments are cloned first
 
 
-def cpl_loss(chosen_log_pi: Tensor, rejected_log_pi: Tensor, alpha: float, lam: float) -> Tensor:
-    """-log sigma(alpha (sum log pi(w) - lam sum log pi(l))), (B,), from (B, T) log-probabilities.
+def riccati() -> tuple[float, float, float]:
+    """P, M, K of the optimum: M = COST_A + COST_S + gamma P, K = (M - COST_A)/M and P = COST_A K."""
+    P = 0.0
+    for _ in range(200):
+        M = COST_A + COST_S + GAMMA * P
+        P = COST_A * (M - COST_A) / M
+    return P, M, (M - COST_A) / M
 
-    Source: CPL (Hejna et al. 2024). With lam = 1 it is DPO without its reference; lam < 1 keeps the policy
-    near the data, since the loss then falls when both likelihoods rise.
+
+def gaussian_log_prob(a: Tensor, mean: Tensor, variance: float) -> Tensor:
+    """log N(a; mean, variance I) over the last axis, in nats (a density: it can be positive)."""
+    d = a.shape[-1]
+    return -(a - mean).square().sum(-1) / (2 * variance) - d / 2 * math.log(2 * math.pi * variance)
+
+
+def optimal_advantage(s: Tensor, a: Tensor) -> Tensor:
+    """A*(s, a) = Q*(s, a) - V*(s) = alpha log pi*(a|s) for (..., 2) states and actions."""
+    _, M, K = riccati()
+    return ALPHA * gaussian_log_prob(a, -K * s, ALPHA / (2 * M))
+
+
+class GaussianPolicy(nn.Module):
+    """A small network from the state (..., 2) to the mean of a Gaussian with the variance of pi*."""
+
+    def __init__(self, seed: int, hidden: int = 32) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            layers = [
+                nn.Linear(2, hidden),
+                nn.Tanh(),
+                nn.Linear(hidden, hidden),
+                nn.Tanh(),
+                nn.Linear(hidden, 2),
+            ]
+        self.mean = nn.Sequential(*layers)
+        self.variance = ALPHA / (2 * riccati()[1])
+
+    def log_prob(self, s: Tensor, a: Tensor) -> Tensor:
+        """log pi(a|s), (...,)."""
+        return gaussian_log_prob(a, self.mean(s), self.variance)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """n pairs of segments: states and actions (2, n, T, 2), the chosen segment of each pair first."""
+
+    s: Tensor
+    a: Tensor
+
+
+def regret_pairs(n: int, seed: int) -> Segments:
+    """Segments of clumsy walkers, of a pair each from its own start, labelled by their summed A* (eq. 1).
+
+    A walker has a gain of 0 to 1.2 (K is best), a drift, and noise of standard deviation 0.3.
     """
-    return -F.logsigmoid(alpha * (chosen_log_pi.sum(dim=1) - lam * rejected_log_pi.sum(dim=1)))
-
-
-def segments(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """States and actions of n segments, each (n, T, 2): a controller of varying skill, with noise."""
     generator = torch.Generator().manual_seed(seed)
-    s = torch.randn(n, 2, generator=generator)
-    gain = torch.rand(n, 1, generator=generator)  # 0.5 is optimal
+    s = 4 * torch.rand(2, n, 2, generator=generator) - 2
+    gain = 1.2 * torch.rand(2, n, 1, generator=generator)
+    drift = 0.6 * torch.rand(2, n, 2, generator=generator) - 0.3
     states, actions = [], []
     for _ in range(LENGTH):
-        a = -gain * s + 0.3 * torch.randn(n, 2, generator=generator)
+        a = -gain * s + drift + 0.3 * torch.randn(2, n, 2, generator=generator)
         states.append(s)
         actions.append(a)
         s = s + a
-    return torch.stack(states, dim=1), torch.stack(actions, dim=1)
+    s, a = torch.stack(states, dim=2), torch.stack(actions, dim=2)
+    A = discounted(optimal_advantage(s, a))  # (2, n), minus the regret
+    first = torch.rand(n, generator=generator) < torch.sigmoid(A[0] - A[1])
+    order = torch.stack([(~first).long(), first.long()])  # (2, n): which segment is chosen, which rejected
+    return Segments(s[order, torch.arange(n)], a[order, torch.arange(n)])
 
 
-def advantage(s: Tensor, a: Tensor) -> Tensor:
-    """A*(s, a) = -|a + s/2|^2 over the last axis."""
-    return -(a + s / 2).square().sum(dim=-1)
+def discounted(x: Tensor) -> Tensor:
+    """sum_t gamma^t x_t over the last axis."""
+    return (x * GAMMA ** torch.arange(x.shape[-1])).sum(-1)
 
 
-def preferred(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Chosen states and actions, rejected states and actions, (n, T, 2): the smaller regret wins."""
-    s, a = segments(2 * SEGMENTS, seed)
-    first, second = slice(0, SEGMENTS), slice(SEGMENTS, None)
-    wins = advantage(s[first], a[first]).sum(1) > advantage(s[second], a[second]).sum(1)
-    pick = wins[:, None, None]
-    chosen = [torch.where(pick, x[first], x[second]) for x in (s, a)]
-    return (*chosen, *(torch.where(pick, x[second], x[first]) for x in (s, a)))
-
-
-def log_prob(mean: nn.Module, s: Tensor, a: Tensor) -> Tensor:
-    """log pi(a|s) up to a constant, (..., )."""
-    return -(a - mean(s)).square().sum(dim=-1)
-
-
-def run(cloning: bool, seed: int) -> dict[str, list[float] | float]:
-    """Train; the curves of alpha sum log pi of chosen and rejected segments, and the regret of the mean."""
-    data = preferred(seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        mean = nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 2))
-    if cloning:
-        both = [torch.cat(x) for x in (data[::2], data[1::2])]
-        _train(mean, lambda: -log_prob(mean, *both).mean(), CLONING_STEPS)
-    curves: dict[str, list[float]] = {"chosen": [], "rejected": []}
-
-    def loss() -> Tensor:
-        chosen, rejected = log_prob(mean, *data[:2]), log_prob(mean, *data[2:])
-        for name, log_pi in (("chosen", chosen), ("rejected", rejected)):
-            curves[name].append(round(ALPHA * log_pi.sum(dim=1).mean().item(), 4))
-        return cpl_loss(chosen, rejected, ALPHA, LAMBDA).mean()
-
-    _train(mean, loss, STEPS)
-    s = torch.randn(2000, 2, generator=torch.Generator().manual_seed(seed + 1))
-    with torch.no_grad():
-        regret = -advantage(s, mean(s)).mean().item()
-    return curves | {"regret": regret}
-
-
-def _train(mean: nn.Module, loss: Callable[[], Tensor], steps: int) -> None:
-    optimizer = torch.optim.Adam(mean.parameters(), lr=LR)
+def descend(policy: GaussianPolicy, loss: Callable[[], Tensor], steps: int, lr: float) -> None:
+    """Adam on `loss()`, a scalar."""
+    optimizer = torch.optim.Adam(policy.parameters(), lr=lr)
     for _ in range(steps):
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()
 
 
+def clone(policy: GaussianPolicy, s: Tensor, a: Tensor, steps: int) -> None:
+    """Behaviour cloning: maximum likelihood of actions, what SFT is to DPO."""
+    descend(policy, lambda: -policy.log_prob(s, a).mean(), steps, lr=1e-2)
+
+
+def train_cpl(policy: GaussianPolicy, data: Segments, steps: int) -> dict[str, list[float]]:
+    """Train in place; alpha sum_t gamma^t log pi of chosen and of rejected segments before each step."""
+    weight, curves = GAMMA ** torch.arange(LENGTH), {"chosen": [], "rejected": []}
+
+    def loss() -> Tensor:
+        chosen, rejected = policy.log_prob(data.s, data.a) * weight  # (n, T) each
+        for name, log_pi in (("chosen", chosen), ("rejected", rejected)):
+            curves[name].append(round(ALPHA * log_pi.sum(dim=1).mean().item(), 4))
+        return cpl_loss(chosen, rejected, ALPHA, BIAS).mean()
+
+    descend(policy, loss, steps, lr=3e-3)
+    return curves
+
+
+@torch.no_grad()
+def task_return(mean: Callable[[Tensor], Tensor], steps: int = 30) -> float:
+    """The discounted return of acting by `mean` from a grid of starts in [-2, 2]^2, without noise."""
+    line = torch.linspace(-2, 2, 5)
+    s, total = torch.cartesian_prod(line, line), 0.0
+    for t in range(steps):
+        a = mean(s)
+        s = s + a
+        paid = COST_S * s.square().sum(-1) + COST_A * a.square().sum(-1)
+        total -= GAMMA**t * paid.mean().item()
+    return total
+
+
+def measure_seed(seed: int, pairs: int, cloning_steps: int, cpl_steps: int) -> dict[str, dict]:
+    """One row a start of `STARTS`: curves, their change, and the return before and after CPL."""
+    data, rows = regret_pairs(pairs, seed), {}
+    for name, cloned in STARTS.items():
+        policy = GaussianPolicy(seed)
+        if cloned:
+            clone(policy, data.s[list(cloned)], data.a[list(cloned)], cloning_steps)
+        row = {"return_before": task_return(policy.mean)}
+        curves = train_cpl(policy, data, cpl_steps)
+        row |= {f"{side}_change": curve[-1] - curve[0] for side, curve in curves.items()}
+        rows[name] = row | {"return_after": task_return(policy.mean), "curves": curves}
+    return rows
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Measure with and without behaviour cloning and write `cpl.json`."""
-    parser = argparse.ArgumentParser(description="CPL on a point to be steered home")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    options = parser.parse_args(arguments)
-    record = {"seeds": options.seeds, "provenance": provenance()}
-    for name, cloning in (("no cloning", False), ("cloning first", True)):
-        found = [run(cloning, seed) for seed in range(options.seeds)]
-        sides = ("chosen", "rejected")
-        row = {f"{c}_change": over_seeds([f[c][-1] - f[c][0] for f in found]) for c in sides}
-        row["regret"] = over_seeds([f["regret"] for f in found])
-        print(name, {what: f"{x['mean']:+.3f} ± {x['half_95']:.3f}" for what, x in row.items()})
-        curves = {c: np.mean([f[c] for f in found], axis=0).round(4).tolist() for c in sides}
-        record[name] = row | {"mean_curves": curves}
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "cpl.json", record)
+    """Measure every start over seeds and write `cpl.json`."""
+    options = study_options("CPL on a point that walks home", arguments, PRESETS)
+    started, record = time.perf_counter(), {"seeds": options.seeds, "starts": {}}
+    seeds = [measure_seed(seed, *PRESETS[options.preset]) for seed in range(options.seeds)]
+    for name in STARTS:
+        curves = [seed[name].pop("curves") for seed in seeds]
+        mean = {side: np.mean([c[side] for c in curves], axis=0).round(4).tolist() for side in curves[0]}
+        record["starts"][name] = across([seed[name] for seed in seeds]) | {"mean_curves": mean}
+    record |= {
+        "best_return": task_return(lambda s: -riccati()[2] * s),
+        "return_of_standing": task_return(torch.zeros_like),
+    }
+    write_record(options.out / "cpl.json", record, started)
+    print(cpl_lines(record))
+
+
+def cpl_lines(record: dict) -> str:
+    """The change of alpha log pi of chosen and rejected segments, and the return, by start."""
+    lines = [f"{'':<16} {'chosen':>14} {'rejected':>14} {'return before':>15} {'after':>15}"]
+    for name, row in record["starts"].items():
+        cells = [plus_minus(row[f"{side}_change"], "+") for side in ("chosen", "rejected")]
+        cells = [f"{cell:>14}" for cell in cells] + [
+            f"{plus_minus(row[f'return_{w}']):>15}" for w in ("before", "after")
+        ]
+        lines.append(f"{name:<16} " + " ".join(cells))
+    lines.append(
+        f"return of pi* {record['best_return']:.2f}, of standing still {record['return_of_standing']:.2f}"
+    )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ import plotly.graph_objects as go
 from dpoq_lab.explorers import controls_row
 from dpoq_lab.figures import CONFIG
 from dpoq_lab.language_study import DPO, PAD, Study, encode
-from dpoq_lab.languages import order_pairs
 from dpoq_lab.reference_figures import draw_curves, two_curves
-from dpoq_lab.reference_study import minimal_edit_pairs, on_policy_pairs
+from dpoq_lab.reference_pairs import KINDS, draw_pairs
 from dpoq_lab.studies import stored_table
 from dpoq_lab.training import train
 
 LIVE_SEED, LIVE_PAIRS = 200, 500
 SHOWN = {"reward": "reward_sum", "log pi": "logp_sum"}
+KL = "KL(mu, pi)"  # stored runs only: a live run has no held-out replies
 
 
 class _Stopped(Exception):
@@ -41,11 +41,9 @@ class ReferenceExplorer(widgets.VBox):
         self._stop = threading.Event()
         self.run = widgets.Dropdown(options=list(self._record["mean_curves"]), description="stored")
         self.run.layout.width = "32em"
-        self.shown = widgets.ToggleButtons(options=list(SHOWN), description="show")
+        self.shown = widgets.ToggleButtons(options=[*SHOWN, KL], description="show")
         self.start = widgets.Dropdown(options=["base", "SFT"], description="reference")
-        self.pairs = widgets.Dropdown(
-            options=["off-policy", "minimal edit", "on-policy"], description="pairs"
-        )
+        self.pairs = widgets.Dropdown(options=KINDS, description="pairs")
         self.beta = widgets.FloatLogSlider(0.5, min=-1, max=0.5, step=0.1, description="beta")
         self.lr = widgets.FloatLogSlider(1e-4, min=-5, max=-3, step=0.25, description="lr")
         self.go = widgets.Button(description="Train")
@@ -70,18 +68,22 @@ class ReferenceExplorer(widgets.VBox):
         name = self.run.value
         row = self._record["table"][name]
         self._draw(self._record["mean_curves"][name])
-        above = sum(value > 0 for value in row["chosen_reward_sum"]["values"])
+        above = sum(value > 0 for value in row["chosen_reward"]["values"])
         self.reading.value = (
-            f"Stored, mean of {self._record['seeds']} seeds. KL(mu, pi_ref) before training "
-            f"{row['kl_mu_ref']['mean']:.2f} nats a reply; chosen reward at the end "
-            f"{row['chosen_reward_sum']['mean']:+.2f}, above 0 in {above} seeds; true score "
-            f"{row['score_before']['mean']:.1f} before, {row['score_after']['mean']:.1f} after."
+            f"Stored, mean of {self._record['seeds']} seeds. Before training KL(mu_w, pi_ref) "
+            f"{row['kl_w_ref']['mean']:.2f} and KL(mu_l, pi_ref) {row['kl_l_ref']['mean']:.2f} nats a reply; "
+            f"chosen reward at the end {row['chosen_reward']['mean']:+.2f}, above 0 in {above} seeds; true "
+            f"score {row['score_before']['mean']:.1f} before, {row['score_after']['mean']:.1f} after."
         )
 
     def _draw(self, curves: dict[str, list[float]]) -> None:
         self._curves = curves
-        kind = SHOWN[self.shown.value]
-        draw_curves(self.figure, curves[f"chosen_{kind}"], curves[f"rejected_{kind}"])
+        if self.shown.value == KL:
+            kl_w, kl_l = (curves.get(f"kl_{side}_pi", []) for side in "wl")
+            draw_curves(self.figure, kl_w, kl_l, curves.get("kl_steps"))
+        else:
+            kind = SHOWN[self.shown.value]
+            draw_curves(self.figure, curves[f"chosen_{kind}"], curves[f"rejected_{kind}"])
 
     def _forget(self) -> None:
         """Another live run: stop the old one and drop its checkpoints."""
@@ -109,30 +111,16 @@ class ReferenceExplorer(widgets.VBox):
     def _work(self, out: Path) -> None:
         """The thread: the same `train` as everywhere, resumed where it was stopped."""
         self.reading.value = "Live: preparing the pairs."
-        policy = deepcopy(self._study.policies[self.start.value]).requires_grad_(True)
+        reference = self._study.policies[self.start.value]
+        policy = deepcopy(reference).requires_grad_(True)
+        pairs = encode(draw_pairs(self.pairs.value, LIVE_PAIRS, LIVE_SEED, reference))
         settings = replace(DPO, beta=self.beta.value, lr=self.lr.value, steps=self._steps, checkpoint_every=5)
+        live = {"out": out, "resume": True, "on_log": self._on_log, "progress": False}
         try:
-            train(
-                policy,
-                self._live_pairs(),
-                PAD,
-                settings,
-                self._study.policies[self.start.value],
-                out,
-                True,
-                self._on_log,
-            )
+            train(policy, pairs, PAD, settings, reference, **live)
             self._drop()
         except _Stopped:
             self.reading.value += " Stopped; Train goes on from the last checkpoint."
-
-    def _live_pairs(self) -> list:
-        written = order_pairs(LIVE_PAIRS, LIVE_SEED)
-        if self.pairs.value == "minimal edit":
-            written = minimal_edit_pairs(LIVE_PAIRS, LIVE_SEED)
-        if self.pairs.value == "on-policy":
-            written = on_policy_pairs(self._study.policies[self.start.value], written, LIVE_SEED)
-        return encode(written)
 
     def _on_log(self, record: dict) -> None:
         self._log = [*self._log[: record["step"]], record]

@@ -16,9 +16,11 @@ def two_curves(title: str) -> go.Figure:
     return figure
 
 
-def draw_curves(figure: go.Figure, chosen: list[float], rejected: list[float]) -> None:
-    """Put chosen, rejected and their difference into the figure of `two_curves`."""
-    steps = list(range(len(chosen)))
+def draw_curves(
+    figure: go.Figure, chosen: list[float], rejected: list[float], steps: list[int] | None = None
+) -> None:
+    """Put chosen, rejected and their difference into the figure of `two_curves`; default: every step."""
+    steps = steps or list(range(len(chosen)))
     margin = (np.array(chosen) - np.array(rejected)).tolist()
     with figure.batch_update():
         for trace, y in zip(figure.data, (chosen, rejected, margin), strict=True):

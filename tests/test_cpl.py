@@ -1,43 +1,105 @@
-"""CPL: its loss by hand, its task's optimum, and that it learns."""
+"""The control task is solved exactly, its labels follow regret, and the start decides where rewards go."""
 
+import json
 import math
 
 import pytest
 import torch
 
-from dpoq_lab import cpl
-from dpoq_lab.cpl import advantage, cpl_loss, main, preferred, segments
+from dpoq_lab.cpl import (
+    ALPHA,
+    COST_A,
+    COST_S,
+    GAMMA,
+    LENGTH,
+    GaussianPolicy,
+    clone,
+    cpl_lines,
+    discounted,
+    gaussian_log_prob,
+    main,
+    measure_seed,
+    optimal_advantage,
+    regret_pairs,
+    riccati,
+    task_return,
+)
+from dpoq_lab.studies import stored_table
 
 
-def test_the_loss_by_hand_and_that_it_is_dpo_without_a_reference_at_lambda_1():
-    chosen, rejected = torch.tensor([[-1.0, -2.0]]), torch.tensor([[-2.0, -4.0]])
-    expected = -math.log(1 / (1 + math.exp(-0.5 * (-3.0 + 0.5 * 6.0))))
-    assert cpl_loss(chosen, rejected, 0.5, 0.5).item() == pytest.approx(expected)
-    assert cpl_loss(chosen, rejected, 0.5, 1.0).item() == pytest.approx(math.log(1 + math.exp(-0.5 * 3.0)))
+def test_the_optimum_solves_its_equation():
+    """V = -P|s|^2 + c, and a = -K s is the least of COST_A a^2 + (COST_S + gamma P)(s + a)^2."""
+    P, M, K = riccati()
+    assert pytest.approx(COST_A * K**2 + (COST_S + GAMMA * P) * (1 - K) ** 2) == P
+    assert pytest.approx(COST_A + COST_S + GAMMA * P) == M
 
 
-def test_raising_both_likelihoods_lowers_the_loss_only_if_lambda_is_below_1():
-    low, high = torch.full((1, 3), -2.0), torch.full((1, 3), -1.0)
-    assert cpl_loss(high, high, 1.0, 0.5) < cpl_loss(low, low, 1.0, 0.5)
-    assert cpl_loss(high, high, 1.0, 1.0) == cpl_loss(low, low, 1.0, 1.0)
+def test_the_advantage_is_q_less_v_on_a_grid():
+    """One dimension: Q = r + gamma V(s') up to gamma c, V = alpha log of the integral of e^{Q/alpha}."""
+    P, M, K = riccati()
+    s, a = 1.3, torch.linspace(-8, 8, 20001, dtype=torch.float64)
+    Q = -(COST_S * (s + a) ** 2 + COST_A * a**2) - GAMMA * P * (s + a) ** 2
+    V = ALPHA * torch.logsumexp(Q / ALPHA + math.log(a[1] - a[0]), dim=0)
+    expected = ALPHA * gaussian_log_prob(a[:, None], torch.tensor([-K * s]), ALPHA / (2 * M))
+    assert torch.allclose(Q - V, expected, atol=1e-6)
 
 
-def test_the_optimal_action_has_advantage_0_and_all_others_less():
-    s, a = segments(20, 0)
-    assert advantage(s, -s / 2).abs().max() == 0
-    assert (advantage(s, a) < 0).all()
+def test_the_advantage_of_the_plane_is_that_of_two_lines():
+    _, M, K = riccati()
+    a = torch.tensor([0.4, -0.1])
+    lines = [ALPHA * gaussian_log_prob(x[None], torch.tensor([-K * 1.3]), ALPHA / (2 * M)) for x in a]
+    both = optimal_advantage(torch.tensor([1.3, 1.3]), a)
+    assert both.item() == pytest.approx(sum(lines).item(), rel=1e-5)
 
 
-def test_the_chosen_segment_has_the_smaller_regret():
-    s_w, a_w, s_l, a_l = preferred(0)
-    assert (advantage(s_w, a_w).sum(1) >= advantage(s_l, a_l).sum(1)).all()
+def test_labels_are_drawn_by_regret():
+    data = regret_pairs(2000, 0)
+    assert data.s.shape == data.a.shape == (2, 2000, LENGTH, 2)
+    chosen, rejected = discounted(optimal_advantage(data.s, data.a))
+    gap = chosen - rejected
+    assert (gap > 0)[gap.abs() > 3].float().mean() > 0.95
+    close = gap.abs() < 0.5
+    expected = torch.sigmoid(gap[close].abs()).mean().item()  # draws, not verdicts
+    assert (gap > 0)[close].float().mean().item() == pytest.approx(expected, abs=0.1)
 
 
-def test_the_command_writes_both_settings(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cpl, "STEPS", 5)
-    monkeypatch.setattr(cpl, "CLONING_STEPS", 5)
-    main(["--out", str(tmp_path), "--seeds", "2"])
-    assert (tmp_path / "cpl.json").is_file()
-    out = capsys.readouterr().out
-    assert "no cloning" in out
-    assert "cloning first" in out
+def test_states_follow_actions_and_a_segment_stays_whole():
+    data = regret_pairs(10, 0)
+    assert torch.allclose(data.s[:, :, 1:], data.s[:, :, :-1] + data.a[:, :, :-1], atol=1e-6)
+
+
+def test_no_other_gain_has_a_larger_return():
+    K = riccati()[2]
+    best = task_return(lambda s: -K * s)
+    assert best > max(task_return(lambda s, k=k: -k * s) for k in (0.5 * K, 0.9 * K, 1.1 * K, 1.0))
+
+
+def test_cloning_raises_the_likelihood_of_what_it_copies():
+    data, policy = regret_pairs(200, 0), GaussianPolicy(0)
+    before = policy.log_prob(data.s, data.a).mean().item()
+    clone(policy, data.s, data.a, 100)
+    assert policy.log_prob(data.s, data.a).mean().item() > before + 1
+
+
+def test_the_start_decides_where_rewards_go():
+    rows = measure_seed(7, pairs=200, cloning_steps=200, cpl_steps=150)
+    changes = {name: row["chosen_change"] for name, row in rows.items()}
+    assert changes["no cloning"] > changes["cloned all"] > 0 > changes["cloned chosen"]
+    assert all(row["chosen_change"] > row["rejected_change"] for row in rows.values())
+    assert rows["no cloning"]["return_after"] > rows["no cloning"]["return_before"]
+
+
+def test_the_command_writes_every_start(tmp_path, capsys):
+    main(["--out", str(tmp_path), "--seeds", "2", "--preset", "ci"])
+    record = json.loads((tmp_path / "cpl.json").read_text())
+    assert len(record["starts"]["cloned all"]["mean_curves"]["chosen"]) == 10
+    assert cpl_lines(record) in capsys.readouterr().out
+
+
+def test_what_the_lesson_says_of_the_stored_record():
+    rows = stored_table("cpl", "cpl")["starts"]
+    change = {name: row["chosen_change"] for name, row in rows.items()}
+    assert change["cloned chosen"]["mean"] + change["cloned chosen"]["half_95"] < 0
+    assert change["cloned all"]["mean"] - change["cloned all"]["half_95"] > 0
+    assert change["no cloning"]["mean"] - change["no cloning"]["half_95"] > 0
+    assert all(row["rejected_change"]["mean"] < 0.01 for row in rows.values())

@@ -3,7 +3,7 @@
 import pytest
 
 from dpoq_lab.language_study import stored_study
-from dpoq_lab.reference_explorer import ReferenceExplorer
+from dpoq_lab.reference_explorer import KL, ReferenceExplorer
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def explorer():
 
 def test_a_stored_run_is_drawn_as_rewards_or_as_likelihoods(explorer):
     first = explorer.figure.data[0].y
-    assert "KL(mu, pi_ref)" in explorer.reading.value
+    assert "KL(mu_w, pi_ref)" in explorer.reading.value
     explorer.run.value = "SFT 80 on chosen, off-policy pairs"
     second = explorer.figure.data[0].y
     assert second != first
@@ -23,6 +23,14 @@ def test_a_stored_run_is_drawn_as_rewards_or_as_likelihoods(explorer):
     assert explorer.figure.data[0].y == second
     margin = [a - b for a, b in zip(explorer.figure.data[0].y, explorer.figure.data[1].y, strict=True)]
     assert list(explorer.figure.data[2].y) == pytest.approx(margin)
+
+
+def test_the_kls_of_a_stored_run_start_where_the_reference_stood(explorer):
+    explorer.shown.value = KL
+    row = explorer._record["table"][explorer.run.value]
+    assert explorer.figure.data[0].x[-1] == 120
+    assert explorer.figure.data[0].y[0] == pytest.approx(row["kl_w_ref"]["mean"], abs=1e-3)
+    assert explorer.figure.data[1].y[-1] == pytest.approx(row["kl_l_pi"]["mean"], abs=1e-3)
 
 
 def test_a_live_run_can_be_stopped_and_goes_on_to_its_end(explorer):

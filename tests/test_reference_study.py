@@ -1,64 +1,35 @@
-"""The reference study: the writer's entropy by hand and by counting, its pairs, and the stored table."""
+"""The reference study: its parts by their identities, its command, and what lesson 08 says of its table."""
 
 import json
-import math
-from collections import Counter
-from random import Random
 
+import numpy as np
 import pytest
 
-from dpoq_lab.language_study import stored_study
-from dpoq_lab.languages import CAREFUL, FACTS, Writer, order_pairs, slipped, true_score
+from dpoq_lab.language_study import encode, stored_study
+from dpoq_lab.languages import order_pairs
 from dpoq_lab.reference_study import (
-    coin,
-    fact_entropy,
+    RULES,
+    RUNS,
+    THRESHOLD,
+    after_training,
+    agreement,
+    both_log_pi,
+    kls_before,
     main,
-    minimal_edit_pairs,
-    on_policy_pairs,
     sft_pairs,
-    writer_entropy,
 )
+from dpoq_lab.rewards import score_responses
+from dpoq_lab.studies import stored_table
 
 
-def test_the_entropy_of_a_perfect_writer_by_hand():
-    """4 greetings, 5 verbs, 4 closers, an adjective of 6 half the time, 3 clauses of 3 phrases, shuffled."""
-    H = math.log(4 * 5 * 4) + math.log(2) + 0.5 * math.log(6) + 3 * math.log(3) + math.log(6)
-    assert writer_entropy(Writer(slip=0.0)) == pytest.approx(H)
+@pytest.fixture(scope="module")
+def study():
+    return stored_study()[0]
 
 
-def test_each_knob_adds_its_own_entropy():
-    perfect = writer_entropy(Writer(slip=0.0))
-    assert writer_entropy(Writer(slip=0.0, rude=0.5)) == pytest.approx(
-        perfect + math.log(2) + 0.5 * math.log(8)
-    )
-    assert writer_entropy(Writer(slip=0.0, filler=0.5)) == pytest.approx(
-        perfect + (math.log(2) + 0.5 * math.log(4)) / 0.5
-    )
-
-
-def test_the_entropy_of_a_told_fact_is_that_of_its_counts():
-    random, day = Random(0), "Monday"
-    said = Counter(slipped(day, random) if random.random() < 0.15 else day for _ in range(60_000))
-    H = -sum(n / 60_000 * math.log(n / 60_000) for n in said.values())
-    assert fact_entropy(CAREFUL, "day") == pytest.approx(H, abs=0.01)
-    assert coin(0.5) == pytest.approx(math.log(2))
-
-
-def test_a_minimal_edit_changes_one_fact():
-    for pair in minimal_edit_pairs(50, 0):
-        words = zip(pair.chosen.split(), pair.rejected.split(), strict=True)
-        changed = [(a, b) for a, b in words if a != b]
-        assert len(changed) == 1
-        assert true_score(pair.prompt, pair.chosen) == len(FACTS)
-        assert len(pair.rejected_flaws) == 1
-
-
-def test_on_policy_pairs_are_the_policys_own_and_mostly_ranked_by_score():
-    small = stored_study()[0].policies
-    pairs = on_policy_pairs(small["base"], order_pairs(120, 3), 0)
-    gaps = [true_score(p.prompt, p.chosen) - true_score(p.prompt, p.rejected) for p in pairs]
-    assert len(pairs) > 100
-    assert sum(gap > 0 for gap in gaps) > 2 * sum(gap < 0 for gap in gaps)
+@pytest.fixture(scope="module")
+def held_out():
+    return encode(order_pairs(60, 1_000_000))
 
 
 def test_sft_on_both_reads_every_reply_once():
@@ -68,9 +39,75 @@ def test_sft_on_both_reads_every_reply_once():
     assert sorted(read) == sorted([p.chosen for p in pairs] + [p.rejected for p in pairs])
 
 
-def test_the_command_writes_what_it_measured(tmp_path, capsys, monkeypatch):
+def test_log_pi_of_replies_is_what_the_inspector_sums(study, held_out):
+    pi = study.policies["SFT"]
+    scores = score_responses(pi, pi, study.tokenizer, [pair.rejected for pair in held_out[:5]])
+    expected = [sum(s.logp_policy) for s in scores]
+    assert both_log_pi(pi, held_out)[1, :5] == pytest.approx(expected, abs=1e-3)
+
+
+def test_sft_on_the_chosen_replies_leaves_less_room_for_them_and_more_for_the_rejected(study, held_out):
+    base, sft = (kls_before("off-policy", study.policies[name], held_out, 0) for name in ("base", "SFT"))
+    assert base[0] > THRESHOLD > sft[0] > 0
+    assert base[0] > base[1]
+    assert sft[0] < sft[1]
+
+
+def test_both_sequence_kls_are_0_for_the_reference_itself_and_differ_for_dpo(study, held_out):
+    sft, dpo = study.policies["SFT"], study.policies["DPO from SFT"]
+    same = after_training(sft, sft, held_out)
+    assert (same["forward_kl"], same["reverse_kl"]) == (0, 0)
+    assert same["score_before"] == same["score_after"]
+    found = after_training(dpo, sft, held_out)
+    assert found["forward_kl"] > 0.3
+    assert found["reverse_kl"] > 0.3
+    assert found["score_after"] > found["score_before"]
+
+
+def test_agreement_counts_seeds_whose_sign_a_rule_had_right():
+    row = {
+        "kl_w_ref": {"values": [2.0, 1.0, 2.0]},
+        "kl_l_ref": {"values": [1.0, 2.0, 3.0]},
+        "chosen_reward": {"values": [0.1, -0.1, -0.1]},
+    }
+    assert [agreement(row, rule) for rule in RULES.values()] == [2, 3]
+
+
+def test_the_command_writes_what_it_measured(tmp_path, capsys):
     main(["--out", str(tmp_path), "--seeds", "1", "--preset", "ci"])
     record = json.loads((tmp_path / "reference.json").read_text())
-    assert len(record["table"]) == 9
-    assert len(record["mean_curves"]["base, off-policy pairs"]["chosen_reward_sum"]) == 3
-    assert "KL(mu,ref)" in capsys.readouterr().out
+    assert set(record["table"]) == {run.name for run in RUNS}
+    curves = record["mean_curves"]["base, off-policy pairs"]
+    assert len(curves["chosen_reward_sum"]) == 3
+    assert curves["kl_steps"] == [0, 3]
+    row = record["table"]["base, off-policy pairs"]
+    assert curves["kl_w_pi"][0] == pytest.approx(row["kl_w_ref"]["mean"], abs=1e-3)
+    out = capsys.readouterr().out
+    assert "KL_w" in out
+    assert "sign predicted right" in out
+
+
+# The stored table.
+
+
+@pytest.fixture(scope="module")
+def table():
+    return stored_table("order-notes-reference", "reference")["table"]
+
+
+def test_the_identity_holds_in_the_table(table):
+    """chosen = beta [KL(mu_w, pi_ref) - KL(mu_w, pi)], and the same for the rejected law."""
+    for run in RUNS:
+        row = table[run.name]
+        for side, reward in (("w", "chosen_reward"), ("l", "rejected_reward")):
+            room = np.subtract(row[f"kl_{side}_ref"]["values"], row[f"kl_{side}_pi"]["values"])
+            assert row[reward]["values"] == pytest.approx(run.beta * room, abs=1e-3)
+            assert max(row[reward]["values"]) <= run.beta * max(row[f"kl_{side}_ref"]["values"])
+
+
+def test_both_halves_of_figure_3_are_in_the_table(table):
+    base, sft = (
+        table[f"{start}, off-policy pairs"]["chosen_reward"] for start in ("base", "SFT 80 on chosen")
+    )
+    assert min(base["values"]) > 0
+    assert max(sft["values"]) < 0
