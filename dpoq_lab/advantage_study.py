@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from dpoq_lab import models, telegrams
 from dpoq_lab.encoding import EncodedPair, encode_pairs, encode_response, pad_id
+from dpoq_lab.languages import to_read
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair
 from dpoq_lab.rewards import score_responses
@@ -53,7 +54,7 @@ def train_telegrams(seed: int, preset: str = "laptop") -> tuple[PreTrainedModel,
     """The DPO policy and its reference, the base. Deterministic in `seed`."""
     base_steps, dpo_steps = PRESETS[preset]
     reference = models.build(TOKENIZER, 64, 2, seed, initializer_range=0.1)
-    reading = encode([Pair(prompt, text, f"{text} .") for prompt, text in telegrams.notes(NOTES, seed)])
+    reading = encode(to_read(telegrams.notes(NOTES, seed)))
     train(reference, reading, pad_id(TOKENIZER), replace(BASE, steps=base_steps, seed=seed))
     policy = deepcopy(reference)
     pairs = encode(telegrams.pairs(PAIRS, seed))

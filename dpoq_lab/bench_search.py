@@ -6,7 +6,7 @@ from statistics import median
 import torch
 
 from dpoq_lab.language_study import encode, stored_study
-from dpoq_lab.languages import order_pairs
+from dpoq_lab.languages import held_out_seed, order_pairs
 from dpoq_lab.scorers import ModelScorer, Tokens
 from dpoq_lab.search import beam_search
 
@@ -25,7 +25,7 @@ def measure(
 ) -> list[tuple[int, float, float, float]]:
     """(width, median seconds of `generate`, of ours, share of equal best replies), both ways interleaved."""
     model = stored_study()[0].policies["DPO from SFT"]
-    asked = [tuple(pair.chosen.prompt_ids) for pair in encode(order_pairs(prompts, 1_000_000))]
+    asked = [tuple(pair.chosen.prompt_ids) for pair in encode(order_pairs(prompts, held_out_seed(0)))]
     rows = []
     for width in widths:
         pairs = [(_theirs(model, x, width), _ours(model, x, width)) for x in asked for _ in range(repeats)]

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from dpoq_lab.languages import order_pairs, order_tokenizer, stitching_pairs
+from dpoq_lab.languages import held_out_seed, order_pairs, order_tokenizer, stitching_pairs
 from dpoq_lab.models import build_tiny_tokenizer
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import usable_pairs, write_pairs
 
-TRAIN, HELD_OUT = 0, 1_000_000  # the seeds of the splits; `language_study` reads the same pairs
+TRAIN, HELD_OUT = 0, held_out_seed(0)  # the seeds of the splits; `language_study` reads the same pairs
 
 
 def tiny_tokenizer(folder: Path) -> None:

@@ -7,8 +7,8 @@ from transformers import PreTrainedModel
 from dpoq_lab.credit_sweep import AXES, SHOWN, Point, measure, train_point
 from dpoq_lab.explorers import controls_row
 from dpoq_lab.figures import BLUE, CONFIG, GREY, ORANGE, axes
-from dpoq_lab.language_study import encode, held_out_seed
-from dpoq_lab.languages import order_pairs
+from dpoq_lab.language_study import encode
+from dpoq_lab.languages import held_out_seed, order_pairs
 from dpoq_lab.studies import plus_minus, stored_table
 from dpoq_lab.token_view import heat_map, legend
 

@@ -17,13 +17,12 @@ from dpoq_lab.language_study import (
     Study,
     detector_row,
     encode,
-    held_out_seed,
     pair_row,
     scores_of,
     stored_study,
     train_stage,
 )
-from dpoq_lab.languages import order_pairs
+from dpoq_lab.languages import held_out_seed, order_pairs
 from dpoq_lab.studies import across, study_options, write_record
 
 

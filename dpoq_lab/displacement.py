@@ -14,8 +14,8 @@ from scipy.special import expit, log_softmax
 from transformers import PreTrainedModel
 
 from dpoq_lab.encoding import EncodedPair, Response, collate
-from dpoq_lab.language_study import DPO, PAD, TOKENIZER, encode, held_out_seed, stored_study
-from dpoq_lab.languages import VALUE_OF, order_pairs
+from dpoq_lab.language_study import DPO, PAD, TOKENIZER, encode, stored_study
+from dpoq_lab.languages import VALUE_OF, held_out_seed, order_pairs
 from dpoq_lab.losses import response_logits
 from dpoq_lab.reference_pairs import minimal_edit_pairs
 from dpoq_lab.studies import across_tables, plus_minus, study_options, write_record

@@ -21,11 +21,13 @@ from dpoq_lab.languages import (
     FACTS,
     LARGE_FACTS,
     Facts,
+    held_out_seed,
     notes,
     order_pair,
     order_pairs,
     order_tokenizer,
     stitching_pairs,
+    to_read,
 )
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair
@@ -61,7 +63,6 @@ class Size:
     # at the usual 0.02 a model this narrow does not learn to look a fact up in these steps
     initializer_range: float = 0.1
     base_lr: float = 3e-3
-    micro_batch: int = 64
     large: bool = False
 
     @property
@@ -72,9 +73,8 @@ class Size:
     def settings(self, stage: Settings, steps: int, seed: int) -> Settings:
         """A stage's settings at this size."""
         lr = self.base_lr if stage is BASE else stage.lr
-        micro_batch = min(self.micro_batch, stage.micro_batch)
         bf16 = self.large and bf16_is_fast()
-        return replace(stage, steps=steps, seed=seed, lr=lr, micro_batch=micro_batch, bf16=bf16)
+        return replace(stage, steps=steps, seed=seed, lr=lr, bf16=bf16)
 
 
 SIZES = {
@@ -133,9 +133,7 @@ def build_base(size: Size, seed: int) -> PreTrainedModel:
 def train_base(size: Size, seed: int, out: Path | None = None) -> PreTrainedModel:
     """A base model that has read a sloppy writer's notes."""
     base, tokenizer = build_base(size, seed), order_tokenizer(size.facts)
-    # SFT reads only the chosen reply, so the second one may be any other
-    written = notes(size.notes, seed, facts=size.facts)
-    reading = encode([Pair(prompt, reply, f"{reply} .") for prompt, reply in written], tokenizer)
+    reading = encode(to_read(notes(size.notes, seed, facts=size.facts)), tokenizer)
     train_stage(base, reading, size.settings(BASE, size.base_steps, seed), out)
     return base
 
@@ -233,11 +231,6 @@ def stitching_row(study: Study, name: str, size: Size, seed: int) -> dict[str, f
         found.append(blame[planted] > np.delete(blame, planted).max())
     first, second = np.array(found).T
     return {"first": first.mean(), "second": second.mean(), "both": (first & second).mean()}
-
-
-def held_out_seed(seed: int) -> int:
-    """The seed of the held-out pairs of a training seed."""
-    return seed + 1_000_000
 
 
 def chance_of_a_hit(labels: list[list[bool]]) -> float:

@@ -198,6 +198,16 @@ def notes(n: int, seed: int, writer: Writer = SLOPPY, facts: Facts = FACTS) -> l
     return [(prompt_of(order, random), write(order, writer, random)) for order in orders]
 
 
+def to_read(written: list[tuple[str, str]]) -> list[Pair]:
+    """Prompts with one reply each as pairs for SFT, which never reads the second reply."""
+    return [Pair(prompt, reply, f"{reply} .") for prompt, reply in written]
+
+
+def held_out_seed(seed: int) -> int:
+    """The seed of the held-out pairs of a training seed."""
+    return seed + 1_000_000
+
+
 def vocabulary(facts: Facts = FACTS) -> list[str]:
     """Every word of the language with these facts, in a fixed order."""
     sentences = [sentence for fact in facts for sentence in LARGE_SENTENCES.get(fact, ())]

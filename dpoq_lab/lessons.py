@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from dpoq_lab import models, smollm2
 from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
 from dpoq_lab.language_study import DPO, SFT, SIZES, Size, encode, train_base
-from dpoq_lab.languages import order_pairs, order_tokenizer
+from dpoq_lab.languages import held_out_seed, order_pairs, order_tokenizer
 from dpoq_lab.paths import data_folder, runs_folder
 from dpoq_lab.preferences import usable_pairs
 from dpoq_lab.presets import WITHOUT_SMOLLM2, Preset, bf16_is_fast
@@ -72,7 +72,10 @@ def open_orders(preset: Preset) -> OrderLesson:
     else:
         size, tokenizer = SIZES["gpu"], order_tokenizer(SIZES["gpu"].facts)
         base = train_base(size, 0, runs_folder() / "gpu-order-notes" / "base")
-        pairs = [order_pairs(n, seed, facts=size.facts) for n, seed in ((size.pairs, 0), (1_000, 1_000_000))]
+        pairs = [
+            order_pairs(n, seed, facts=size.facts)
+            for n, seed in ((size.pairs, 0), (size.held_out, held_out_seed(0)))
+        ]
     return OrderLesson(size, base, tokenizer, *(encode(part, tokenizer) for part in pairs))
 
 

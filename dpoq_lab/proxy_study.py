@@ -21,12 +21,11 @@ from dpoq_lab.language_study import (
     TOKENIZER,
     Size,
     encode,
-    held_out_seed,
     stored_study,
     train_base,
     train_stage,
 )
-from dpoq_lab.languages import order_pairs
+from dpoq_lab.languages import held_out_seed, order_pairs
 from dpoq_lab.proxy_tuning import steer
 from dpoq_lab.rollouts import mean_score, mean_true_score
 from dpoq_lab.studies import across, plus_minus, study_options, write_record

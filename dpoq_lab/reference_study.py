@@ -25,11 +25,10 @@ from dpoq_lab.language_study import (
     TOKENIZER,
     Size,
     encode,
-    held_out_seed,
     train_base,
     train_stage,
 )
-from dpoq_lab.languages import order_pairs, true_score
+from dpoq_lab.languages import held_out_seed, order_pairs, true_score
 from dpoq_lab.losses import score
 from dpoq_lab.preferences import Pair
 from dpoq_lab.reference_pairs import draw_pairs, log_mu, on_policy_kls

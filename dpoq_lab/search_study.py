@@ -22,12 +22,11 @@ from dpoq_lab.language_study import (
     TOKENIZER,
     Size,
     encode,
-    held_out_seed,
     stored_study,
     train_base,
     train_stage,
 )
-from dpoq_lab.languages import order_pairs, true_score
+from dpoq_lab.languages import held_out_seed, order_pairs, true_score
 from dpoq_lab.studies import across_tables, plus_minus, study_options, write_record
 
 WIDTHS, PENALTIES, BETAS = (1, 2, 3, 5, 10, 20), (0.0, 1.0), (0.1, 0.5, 1.0)

@@ -49,6 +49,18 @@ def test_check_passes_clean_data_and_tokenises_on_demand(capsys):
     assert cli.main(["check", str(TRAIN), "--model", "tiny", "--max-length", "30"]) == 1
 
 
+def test_train_cpl_needs_no_reference_and_refuses_one(few, tmp_path, capsys):
+    assert train(few, tmp_path / "cpl", "--method", "cpl", "--held-out", "0.2", "--beta", "0.05") == 0
+    run = json.loads((tmp_path / "cpl" / "run.json").read_text())
+    log = [json.loads(line) for line in (tmp_path / "cpl" / "metrics.jsonl").read_text().splitlines()]
+    assert run["settings"]["bias"] == 0.5
+    assert log[0]["chosen_reward_sum"] == pytest.approx(0.05 * log[0]["chosen_logp_sum"])
+    capsys.readouterr()
+    assert train(few, tmp_path / "no", "--method", "cpl", "--reference", "tiny") == 1
+    assert "cpl has no reference" in error_of(capsys)
+    assert not (tmp_path / "no").exists()
+
+
 def test_train_then_inspect(few, tmp_path, capsys):
     assert train(few, tmp_path / "sft", "--method", "sft", "--held-out", "0.2") == 0
     assert "16 pairs trained on, 4 held out, 1 unusable left out" in capsys.readouterr().out

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from dpoq_lab.best_of_n import best_of_n
 from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.language_study import TOKENIZER, encode, stored_study
 from dpoq_lab.languages import order_pairs
@@ -62,12 +61,3 @@ def test_what_the_lesson_says_of_figure_2():
         row[m]["mean"] for ways in summary.values() for row in ways.values() for m in ("copied", "repeated")
     )
     assert biggest < 0.02
-
-
-def test_best_of_n_is_bounded_by_the_truth_and_n_of_1_is_the_one_draw():
-    small = stored_study()[0].policies
-    models = [small[name] for name in ("SFT", "DPO from SFT", "SFT")]
-    pairs = encode(order_pairs(6, 5))
-    found = best_of_n(*models, TOKENIZER, pairs, 4)
-    assert max(found.values()) == found["R itself"]
-    assert len(set(best_of_n(*models, TOKENIZER, pairs, 1).values())) == 1
