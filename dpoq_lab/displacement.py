@@ -94,9 +94,7 @@ def what_gains(before: PreTrainedModel, after: PreTrainedModel, pair: EncodedPai
     `right` and `wrong` are the two words, `same list` other values of the right word's fact (0 if it has
     none), `elsewhere` all other words.
     """
-    both = zip(pair.chosen.ids, pair.rejected.ids, strict=False)
-    at, (right, wrong) = next((t, words) for t, words in enumerate(both) if words[0] != words[1])
-    gain = token_log_pi(after, pair.chosen)[at].exp() - token_log_pi(before, pair.chosen)[at].exp()
+    right, wrong, gain = gain_where_they_part(before, after, pair)
     words = TOKENIZER.convert_ids_to_tokens(range(len(gain)))
     fact = VALUE_OF.get(words[right])
     kin = [
@@ -106,10 +104,23 @@ def what_gains(before: PreTrainedModel, after: PreTrainedModel, pair: EncodedPai
     return found | {"elsewhere": -sum(found.values())}
 
 
+def gain_where_they_part(
+    before: PreTrainedModel, after: PreTrainedModel, pair: EncodedPair
+) -> tuple[int, int, torch.Tensor]:
+    """The two tokens where the replies first differ, and each word's change of probability there, (V,)."""
+    both = zip(pair.chosen.ids, pair.rejected.ids, strict=False)
+    at, (right, wrong) = next((t, words) for t, words in enumerate(both) if words[0] != words[1])
+    p, q = (token_log_pi(pi, pair.chosen)[at].exp() for pi in (before, after))
+    return right, wrong, q - p
+
+
 def displacement_table(
     policies: dict[str, PreTrainedModel], n: int, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Means over n single-pair runs from base and SFT, for two independent replies and for one-word pairs."""
+    """Means over n single-pair runs from base and SFT, for two independent replies and for one-word pairs.
+
+    `correlation`: within a kind, of the similarity with the change of the chosen log pi.
+    """
     kinds = {
         "independent replies": encode(order_pairs(n, held_out_seed(seed))),
         "one word apart": encode(minimal_edit_pairs(n, held_out_seed(seed))),
@@ -118,9 +129,9 @@ def displacement_table(
     for start in ("base", "SFT"):
         for kind, pairs in kinds.items():
             rows = [displace(policies[start], pair) for pair in pairs]
-            table[f"{start}, {kind}"] = {
-                name: float(np.mean([row[name] for row in rows])) for name in rows[0]
-            }
+            row = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+            fell = np.corrcoef([[row["similarity"], row["chosen"]] for row in rows], rowvar=False)
+            table[f"{start}, {kind}"] = row | {"correlation": float(fell[0, 1])}
     return table
 
 
@@ -137,7 +148,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def displacement_lines(table: dict) -> str:
     """Changes of log pi of the replies, how often both fall, their similarity, and what gains where."""
-    shown = ("chosen", "rejected", "both_fall", "similarity", "right", "wrong", "same list", "elsewhere")
+    shown = (
+        "chosen",
+        "rejected",
+        "both_fall",
+        "similarity",
+        "correlation",
+        "right",
+        "wrong",
+        "same list",
+        "elsewhere",
+    )
     lines = [f"{'':<26}" + "".join(f"{name.replace('_', ' '):>15}" for name in shown)]
     for name, row in table.items():
         lines.append(f"{name:<26}" + "".join(f"{plus_minus(row[what], '+'):>15}" for what in shown))

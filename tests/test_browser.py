@@ -407,7 +407,13 @@ def move_reference(lesson):
     explorer.get_by_role("button", name="Train").click()
     expect(reading).to_contain_text("Live: step", timeout=STEP * 1000)
     explorer.get_by_role("button", name="Stop").click()
+    expect(reading).to_contain_text(re.compile("Stopped|step 10 of 10"), timeout=STEP * 1000)
     lesson.shoot("live")
+    explorer.get_by_role("button", name="Train").click()
+    expect(reading).to_contain_text("Live:", timeout=STEP * 1000)
+    with changes(explorer.locator(".js-plotly-plot text")):
+        explorer.locator("select").first.select_option(index=1)
+        explorer.get_by_role("button", name="KL").click()
 
 
 MOVES = {
