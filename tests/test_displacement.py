@@ -83,3 +83,17 @@ def test_the_command_writes_its_table(tmp_path, capsys):
     table = json.loads((tmp_path / "displacement.json").read_text())["table"]
     assert len(table) == 4
     assert displacement_lines(table) in capsys.readouterr().out
+
+
+def test_what_the_lesson_says_of_the_stored_table():
+    table = stored_table("displacement", "displacement")["table"]
+    for start in ("base", "SFT"):
+        apart, independent = (table[f"{start}, {kind}"] for kind in ("one word apart", "independent replies"))
+        assert apart["both_fall"]["mean"] > 0.85
+        assert apart["chosen"]["mean"] + apart["chosen"]["half_95"] < -0.5
+        assert apart["elsewhere"]["mean"] - apart["elsewhere"]["half_95"] > 0.1  # what gains
+        assert apart["right"]["mean"] < 0 > apart["wrong"]["mean"]
+        assert independent["chosen"]["mean"] > 4
+        assert independent["both_fall"]["mean"] < 0.05
+        assert independent["similarity"]["mean"] < 0.85 < 0.99 < apart["similarity"]["mean"]
+        assert abs(apart["correlation"]["mean"]) < apart["correlation"]["half_95"]  # none within the kind
