@@ -19,6 +19,7 @@ from dpoq_lab.displacement import (
 from dpoq_lab.language_study import encode, stored_study
 from dpoq_lab.languages import order_pairs
 from dpoq_lab.reference_pairs import minimal_edit_pairs
+from dpoq_lab.studies import stored_table
 
 PARALLEL = np.array([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])  # w, l, and two bystanders
 

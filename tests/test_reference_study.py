@@ -10,6 +10,7 @@ from dpoq_lab.languages import order_pairs
 from dpoq_lab.reference_study import (
     RULES,
     RUNS,
+    STARTS,
     THRESHOLD,
     after_training,
     agreement,
@@ -106,8 +107,43 @@ def test_the_identity_holds_in_the_table(table):
 
 
 def test_both_halves_of_figure_3_are_in_the_table(table):
-    base, sft = (
-        table[f"{start}, off-policy pairs"]["chosen_reward"] for start in ("base", "SFT 80 on chosen")
+    chosen = {run.name: table[run.name]["chosen_reward"]["values"] for run in STARTS}
+    assert min(chosen["base, off-policy pairs"]) > 0
+    assert max(chosen["SFT 80 on chosen, off-policy pairs"]) < 0
+    assert max(chosen["SFT 5 on chosen, off-policy pairs"]) < 0
+    assert min(chosen["SFT 80 on both, off-policy pairs"]) > 0
+
+
+def test_which_law_is_nearer_predicts_the_sign_better_than_the_room_alone(table):
+    room, nearer = (sum(agreement(table[run.name], rule) for run in STARTS) for rule in RULES.values())
+    assert (room, nearer) == (18, 23)
+
+
+def test_where_the_claim_fails(table):
+    """Cleaner text than SFT saw stays near 0; beta 0.1 with a high rate sinks from the base too."""
+    cleaner, usual = (
+        table[f"SFT 80 on chosen, {kind} pairs"]["chosen_reward"] for kind in ("cleaner", "off-policy")
     )
-    assert min(base["values"]) > 0
-    assert max(sft["values"]) < 0
+    assert cleaner["mean"] - cleaner["half_95"] > usual["mean"] + usual["half_95"]
+    assert max(table["base, off-policy pairs, beta 0.1, lr 0.0003"]["chosen_reward"]["values"]) < 0
+    displaced = table["SFT 80 on chosen, minimal edit pairs, beta 0.1, lr 0.0003"]
+    assert displaced["chosen_reward"]["mean"] < 0
+    assert displaced["score_after"]["mean"] < displaced["score_before"]["mean"]
+
+
+def test_likelihoods_fall_together_when_one_word_pairs_are_pressed_hard():
+    curves = stored_table("order-notes-reference", "reference")["mean_curves"]
+    hard, usual = (
+        curves[f"SFT 80 on chosen, minimal edit pairs{more}"] for more in (", beta 0.1, lr 0.0003", "")
+    )
+    chosen, rejected = (np.array(hard[f"{role}_logp_sum"]) for role in ("chosen", "rejected"))
+    assert chosen[-10:].mean() < chosen[:5].mean() - 1
+    assert rejected[-10:].mean() < rejected[:5].mean() - 5
+    assert np.mean(usual["chosen_logp_sum"][-10:]) > np.mean(usual["chosen_logp_sum"][:5])
+
+
+def test_on_policy_rewards_average_to_minus_beta_times_the_forward_kl(table):
+    for start in ("base", "SFT 80 on chosen"):
+        row = table[f"{start}, on-policy pairs"]
+        mean = (row["chosen_reward"]["mean"] + row["rejected_reward"]["mean"]) / 2
+        assert mean == pytest.approx(-0.5 * row["forward_kl"]["mean"], abs=0.03)
