@@ -178,13 +178,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def cpl_lines(record: dict) -> str:
     """The change of alpha log pi of chosen and rejected segments, and the return, by start."""
-    lines = [f"{'':<16} {'chosen':>14} {'rejected':>14} {'return before':>15} {'after':>15}"]
+    lines = [f"{'':<14}{'chosen':>14}{'rejected':>14}{'return':>9}{'after':>16}"]
     for name, row in record["starts"].items():
-        cells = [plus_minus(row[f"{side}_change"], "+") for side in ("chosen", "rejected")]
-        cells = [f"{cell:>14}" for cell in cells] + [
-            f"{plus_minus(row[f'return_{w}']):>15}" for w in ("before", "after")
-        ]
-        lines.append(f"{name:<16} " + " ".join(cells))
+        chosen, rejected = (plus_minus(row[f"{side}_change"], "+") for side in ("chosen", "rejected"))
+        before, after = row["return_before"]["mean"], plus_minus(row["return_after"])
+        lines.append(f"{name:<14}{chosen:>14}{rejected:>14}{before:>9.2f} to{after:>13}")
     lines.append(
         f"return of pi* {record['best_return']:.2f}, of standing still {record['return_of_standing']:.2f}"
     )

@@ -22,6 +22,7 @@ from dpoq_lab.studies import across_tables, plus_minus, study_options, write_rec
 from dpoq_lab.training import train
 
 ALONE = replace(DPO, steps=20, batch_size=1, micro_batch=1, warmup_steps=0, decay=False)
+GAINS = ("right", "wrong", "same list", "elsewhere")  # groups of words where two replies part
 PRESETS = {"ci": 2, "laptop": 25}  # pairs a kind and seed
 
 
@@ -147,21 +148,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def displacement_lines(table: dict) -> str:
-    """Changes of log pi of the replies, how often both fall, their similarity, and what gains where."""
-    shown = (
-        "chosen",
-        "rejected",
-        "both_fall",
-        "similarity",
-        "correlation",
-        "right",
-        "wrong",
-        "same list",
-        "elsewhere",
-    )
-    lines = [f"{'':<26}" + "".join(f"{name.replace('_', ' '):>15}" for name in shown)]
+    """Changes of log pi and how often both fall; then what gains where they part, similarity, correlation."""
+    lines = [f"{'':<26}{'chosen':>13}{'rejected':>15}{'both fall':>12}"]
     for name, row in table.items():
-        lines.append(f"{name:<26}" + "".join(f"{plus_minus(row[what], '+'):>15}" for what in shown))
+        cells = plus_minus(row["chosen"], "+"), plus_minus(row["rejected"], "+"), plus_minus(row["both_fall"])
+        lines.append(f"{name:<26}{cells[0]:>13}{cells[1]:>15}{cells[2]:>12}")
+    lines.append(f"{'':<26}" + "".join(f"{what:>10}" for what in GAINS))
+    for name, row in table.items():
+        lines.append(f"{name:<26}" + "".join(f"{row[what]['mean']:>+10.2f}" for what in GAINS))
+    lines.append(f"{'':<26}{'similarity':>13}{'correlation':>15}")
+    for name, row in table.items():
+        lines.append(
+            f"{name:<26}{plus_minus(row['similarity']):>13}{plus_minus(row['correlation'], '+'):>15}"
+        )
     return "\n".join(lines)
 
 

@@ -58,12 +58,21 @@ class Run:
     lr: float = DPO.lr
 
     @property
-    def name(self) -> str:
-        """What the lesson calls it."""
-        start = f"SFT {self.sft_steps} on {self.sft_on}" if self.sft_steps else "base"
+    def start(self) -> str:
+        """Its reference."""
+        return f"SFT {self.sft_steps} on {self.sft_on}" if self.sft_steps else "base"
+
+    @property
+    def kind(self) -> str:
+        """Its pairs and settings."""
         changed = f", beta {self.beta:g}" if self.beta != DPO.beta else ""
         changed += f", lr {self.lr:g}" if self.lr != DPO.lr else ""
-        return f"{start}, {self.pairs} pairs{changed}"
+        return f"{self.pairs} pairs{changed}"
+
+    @property
+    def name(self) -> str:
+        """What the record calls it."""
+        return f"{self.start}, {self.kind}"
 
 
 STARTS = (*(Run(steps) for steps in (0, 5, 20, 80)), Run(80, sft_on="both"))
@@ -75,8 +84,8 @@ RUNS = (
     *(Run(steps, pairs="minimal edit", beta=0.1, lr=3e-4) for steps in (0, 80)),
 )
 RULES: dict[str, Callable[[float, float], bool]] = {
-    f"KL(mu_w, pi_ref) > {THRESHOLD}": lambda kl_w, kl_l: kl_w > THRESHOLD,
-    "KL(mu_w, pi_ref) > KL(mu_l, pi_ref)": lambda kl_w, kl_l: kl_w > kl_l,
+    "room": lambda kl_w, kl_l: kl_w > THRESHOLD,
+    "nearer law": lambda kl_w, kl_l: kl_w > kl_l,
 }
 
 
@@ -194,18 +203,39 @@ def mean_curves(curves: list[dict[str, list[float]]]) -> dict[str, list[float]]:
     return {name: np.mean([c[name] for c in curves], axis=0).round(4).tolist() for name in curves[0]}
 
 
+def by_kind(table: dict, head: str, line: Callable[[dict], str]) -> str:
+    """A text table: the runs' starts by row, grouped by kind of pairs and settings."""
+    lines, kind = [f"{'':<18}{head}"], ""
+    for run in RUNS:
+        if run.kind != kind:
+            kind = run.kind
+            lines.append(kind)
+        lines.append(f"  {run.start.removesuffix(' on chosen'):<16}{line(table[run.name])}")
+    return "\n".join(lines)
+
+
 def reference_lines(table: dict) -> str:
     """KL(mu_w, .) and KL(mu_l, .) before, the chosen and rejected reward after, seeds above 0, true score."""
-    lines = [f"{'':<57} {'KL_w':>5} {'KL_l':>5} {'chosen':>13} {'> 0':>5} {'rejected':>9} {'score':>11}"]
-    for name, row in table.items():
+
+    def line(row: dict) -> str:
         chosen = row["chosen_reward"]
         above = f"{sum(v > 0 for v in chosen['values'])}/{len(chosen['values'])}"
-        lines.append(
-            f"{name:<57} {row['kl_w_ref']['mean']:>5.2f} {row['kl_l_ref']['mean']:>5.2f} "
-            f"{plus_minus(chosen, '+'):>13} {above:>5} {row['rejected_reward']['mean']:>+9.2f} "
-            f"{row['score_before']['mean']:>4.1f} to {row['score_after']['mean']:.1f}"
+        means = {name: found["mean"] for name, found in row.items()}
+        return (
+            f"{means['kl_w_ref']:>5.2f}{means['kl_l_ref']:>6.2f}{plus_minus(chosen, '+'):>14}{above:>5}"
+            f"{means['rejected_reward']:>7.2f}{means['score_before']:>5.1f} to {means['score_after']:.1f}"
         )
-    return "\n".join(lines)
+
+    return by_kind(table, f"{'KL_w':>5}{'KL_l':>6}{'chosen':>14}{'> 0':>5}{'rej.':>7}{'score':>11}", line)
+
+
+def kl_lines(table: dict) -> str:
+    """The forward and the reverse KL of whole replies after each run."""
+    return by_kind(
+        table,
+        f"{'KL(pi_ref, pi)':>16}{'KL(pi, pi_ref)':>16}",
+        lambda row: f"{row['forward_kl']['mean']:>16.2f}{row['reverse_kl']['mean']:>16.2f}",
+    )
 
 
 def agreement(row: dict, rule: Callable[[float, float], bool]) -> int:
@@ -216,11 +246,12 @@ def agreement(row: dict, rule: Callable[[float, float], bool]) -> int:
 
 def agreement_lines(table: dict) -> str:
     """Each rule's seeds with the right sign, by run."""
-    lines = [f"{'sign predicted right, of seeds':<57}" + "".join(f"{rule:>37}" for rule in RULES)]
-    for name, row in table.items():
-        counts = [f"{agreement(row, rule)}/{len(row['chosen_reward']['values'])}" for rule in RULES.values()]
-        lines.append(f"{name:<57}" + "".join(f"{count:>37}" for count in counts))
-    return "\n".join(lines)
+
+    def line(row: dict) -> str:
+        seeds = len(row["chosen_reward"]["values"])
+        return "".join(f"{f'{agreement(row, rule)}/{seeds}':>12}" for rule in RULES.values())
+
+    return by_kind(table, "".join(f"{name:>12}" for name in RULES), line)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys):
     assert curves["kl_w_pi"][0] == pytest.approx(row["kl_w_ref"]["mean"], abs=1e-3)
     out = capsys.readouterr().out
     assert "KL_w" in out
-    assert "sign predicted right" in out
+    assert "nearer law" in out
 
 
 # The stored table.
