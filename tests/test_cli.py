@@ -55,6 +55,9 @@ def test_train_cpl_needs_no_reference_and_refuses_one(few, tmp_path, capsys):
     log = [json.loads(line) for line in (tmp_path / "cpl" / "metrics.jsonl").read_text().splitlines()]
     assert run["settings"]["bias"] == 0.5
     assert log[0]["chosen_reward_sum"] == pytest.approx(0.05 * log[0]["chosen_logp_sum"])
+    before = run["held_out"]["before"]
+    assert before["chosen_reward_sum"] < -5  # beta log pi of a reply under an untrained model, not 0
+    assert before["by_reward"] == before["by_likelihood"]
     capsys.readouterr()
     assert train(few, tmp_path / "no", "--method", "cpl", "--reference", "tiny") == 1
     assert "cpl has no reference" in error_of(capsys)

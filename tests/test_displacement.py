@@ -61,6 +61,7 @@ def test_a_word_apart_both_fall_and_independent_replies_part(sft):
     assert np.mean([row["rejected"] for row in apart]) < -4
     assert sum(row["both_fall"] for row in apart) >= 3
     assert all(row["chosen"] > 0 > row["rejected"] for row in independent)
+    assert not any(row["both_fall"] for row in independent)
 
 
 def test_similarity_is_1_for_a_reply_with_itself_and_smaller_for_another(sft):

@@ -63,6 +63,10 @@ def test_both_sequence_kls_are_0_for_the_reference_itself_and_differ_for_dpo(stu
     assert found["forward_kl"] > 0.3
     assert found["reverse_kl"] > 0.3
     assert found["score_after"] > found["score_before"]
+    back = after_training(sft, dpo, held_out)  # the roles exchanged
+    assert back["forward_kl"] == pytest.approx(found["reverse_kl"], rel=1e-4)
+    assert back["reverse_kl"] == pytest.approx(found["forward_kl"], rel=1e-4)
+    assert found["forward_kl"] != pytest.approx(found["reverse_kl"], rel=1e-2)
 
 
 def test_agreement_counts_seeds_whose_sign_a_rule_had_right():
