@@ -40,6 +40,7 @@ def load(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizer
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
+            trust_remote_code=False,  # transformers' default is to ask on the terminal
             dtype=torch.float32,
             attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
             **(_gguf_options(gguf, dequantise=True) if gguf else {"use_safetensors": True}),
@@ -60,7 +61,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
         return tiny_tokenizer()
     folder, gguf = _resolve(name)
     try:
-        return AutoTokenizer.from_pretrained(folder, **_gguf_options(gguf))
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"{name}: has no tokenizer that can be loaded: {_one_line(error)}") from error
 
@@ -127,7 +128,7 @@ def build(
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """The course's small byte-level BPE tokenizer, with a chat template of its own."""
-    return AutoTokenizer.from_pretrained(data_folder() / "tiny_tokenizer")
+    return AutoTokenizer.from_pretrained(data_folder() / "tiny_tokenizer", trust_remote_code=False)
 
 
 def build_tiny_tokenizer(texts: list[str], vocab_size: int = 2048) -> PreTrainedTokenizerFast:

