@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab.preferences import Pair, Problem, Span
+from dpoq_lab.preferences import Pair, Span
+from dpoq_lab.sources import Problem
 
 EOS, BYTE = "\u27e8EOS\u27e9", "\u27e8byte\u27e9"
 

@@ -4,6 +4,9 @@ Shapes: B responses, R response tokens, V vocabulary. Everything after the model
 float32, whatever the training precision: log-ratios are small differences of large sums.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -65,12 +68,21 @@ def cpl_loss(chosen_log_pi: Tensor, rejected_log_pi: Tensor, alpha: float, bias:
     return -F.logsigmoid(margin)
 
 
+@contextmanager
+def eval_mode(*models: nn.Module) -> Iterator[None]:
+    """Dropout off in `models`, whoever passes them in; each one's mode is put back after."""
+    modes = [model.training for model in models]
+    for model in models:
+        model.eval()
+    try:
+        yield
+    finally:
+        for model, training in zip(models, modes, strict=True):
+            model.train(training)
+
+
 @torch.no_grad()
 def score(model: nn.Module, batch: Batch) -> Tensor:
-    """`token_log_probs` in eval mode without gradients; the model's mode is put back after."""
-    training = model.training
-    model.eval()
-    try:
+    """`token_log_probs` in eval mode without gradients."""
+    with eval_mode(model):
         return token_log_probs(model, batch)
-    finally:
-        model.train(training)

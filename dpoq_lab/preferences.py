@@ -7,10 +7,8 @@ Every flaw of a file is reported as `file:line: field: what is wrong`, and all a
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
-from dpoq_lab.soft_bellman import preference
-from dpoq_lab.sources import PairsError, Problem, records
+from dpoq_lab.sources import PairsError, Problem, Rows, kind_of, records
 
 Message = dict[str, str]
 Span = tuple[int, int]
@@ -44,11 +42,6 @@ class Pair:
         return record
 
 
-def labelled(first: str, second: str, gap: float, random: Random) -> tuple[str, str]:
-    """Chosen and rejected of two responses, drawn by eq. (1) for the return gap R(first) - R(second)."""
-    return (first, second) if random.random() < preference(gap, 0.0) else (second, first)
-
-
 class FieldError(ValueError):
     """A flaw in one field of one record."""
 
@@ -65,10 +58,11 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_pairs(source: str | Path) -> Reading:
-    """Read and validate preference pairs from a .jsonl, .json or .parquet file or a dataset name.
+def read_pairs(source: Rows) -> Reading:
+    """Read and validate preference pairs: a .jsonl, .json or .parquet file, a dataset's name, or rows.
 
-    Raises PairsError if the source itself cannot be opened; flaws of single records are problems.
+    Flaws of single records are problems. Raises PairsError if the source itself cannot be opened, TypeError
+    if it can hold no rows.
     """
     reading = Reading()
     for where, record in records(source):
@@ -80,11 +74,12 @@ def read_pairs(source: str | Path) -> Reading:
         except FieldError as flaw:
             reading.problems.append(Problem(where, flaw.field, str(flaw)))
     if not reading.pairs and not reading.problems:
-        reading.problems.append(Problem(str(source), "", "holds no pairs"))
+        where = str(source) if isinstance(source, str | Path) else "rows"
+        reading.problems.append(Problem(where, "", "holds no pairs"))
     return reading
 
 
-def usable_pairs(source: str | Path) -> list[Pair]:
+def usable_pairs(source: Rows) -> list[Pair]:
     """The usable pairs of a source; raises PairsError if there is none."""
     reading = read_pairs(source)
     if not reading.pairs:
@@ -101,7 +96,7 @@ def write_pairs(pairs: list[Pair], path: Path) -> None:
 def parse_pair(record: object, where: str = "") -> Pair:
     """One record in any of the four forms to a Pair; raises FieldError naming the field."""
     if not isinstance(record, dict):
-        raise FieldError("", f"is {_kind(record)}, not a JSON object")
+        raise FieldError("", f"is {kind_of(record)}, not a JSON object")
     for role in ("chosen", "rejected"):
         if role not in record:
             raise FieldError(role, "is missing")
@@ -137,7 +132,7 @@ def _instruction(record: dict) -> tuple[list[Message], str, str, int]:
     instruction = _text(record, "instruction")
     extra = record.get("input") or ""
     if not isinstance(extra, str):
-        raise FieldError("input", f"is {_kind(extra)}, not a string")
+        raise FieldError("input", f"is {kind_of(extra)}, not a string")
     content = f"{instruction}\n\n{extra}" if extra.strip() else instruction
     return [{"role": "user", "content": content}], _text(record, "chosen"), _text(record, "rejected"), 0
 
@@ -203,7 +198,7 @@ def _messages(value: object, field: str) -> list[Message]:
     messages = []
     for i, message in enumerate(value):
         if not isinstance(message, dict):
-            raise FieldError(f"{field}[{i}]", f"is {_kind(message)}, not a message")
+            raise FieldError(f"{field}[{i}]", f"is {kind_of(message)}, not a message")
         role = message.get("role")
         if role not in ("system", "user", "assistant"):
             raise FieldError(f"{field}[{i}].role", f"is {role!r}, not system, user or assistant")
@@ -225,7 +220,7 @@ def _text(record: dict, key: str, field: str | None = None) -> str:
         raise FieldError(field, "is missing")
     value = record[key]
     if not isinstance(value, str):
-        raise FieldError(field, f"is {_kind(value)}, not a string")
+        raise FieldError(field, f"is {kind_of(value)}, not a string")
     if not value.strip():
         raise FieldError(field, "is empty")
     if any("\ud800" <= c <= "\udfff" for c in value):
@@ -239,7 +234,7 @@ def _spans(record: dict, role: str, text: str, shift: int) -> tuple[Span, ...]:
     if spans is None:
         return ()
     if not isinstance(spans, list):
-        raise FieldError(field, f"is {_kind(spans)}, not a list of [start, end)")
+        raise FieldError(field, f"is {kind_of(spans)}, not a list of [start, end)")
     shifted = []
     for span in spans:
         whole = isinstance(span, list | tuple) and len(span) == 2 and all(type(n) is int for n in span)
@@ -252,16 +247,3 @@ def _spans(record: dict, role: str, text: str, shift: int) -> tuple[Span, ...]:
             )
         shifted.append((start, end))
     return tuple(shifted)
-
-
-def _kind(value: object) -> str:
-    names = {
-        type(None): "null",
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        str: "a string",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), type(value).__name__)

@@ -1,22 +1,19 @@
-"""The implicit token reward of a policy, and how well it assigns credit.
+"""The implicit token reward of a policy.
 
 r(s_t, a_t) = beta log pi(a_t|s_t) - beta log pi_ref(a_t|s_t)   (eq. 11)
 is the optimal advantage Q*(s_t, a_t) - V*(s_t) of pi = pi* in the convention of eq. (10): it says
 how much the token changed the soft value-to-go, not which reward was paid at it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from dpoq_lab.encoding import Response, collate, pad_id
-from dpoq_lab.losses import log_probs, response_logits
+from dpoq_lab.encoding import EncodedPair, Response, collate, pad_id
+from dpoq_lab.losses import eval_mode, log_probs, response_logits
 
 Alternatives = list[tuple[str, float]]
 
@@ -48,11 +45,6 @@ def token_rewards(log_pi: np.ndarray, log_pi_ref: np.ndarray, beta: float) -> np
     return beta * (log_pi - log_pi_ref)
 
 
-def soft_value(Q: Tensor, beta: float = 1.0) -> Tensor:
-    """V(s) = beta log sum_a exp(Q(s, a) / beta) over the last axis (eq. 6)."""
-    return beta * torch.logsumexp(Q / beta, dim=-1)
-
-
 @torch.no_grad()
 def score_responses(
     policy: PreTrainedModel,
@@ -68,7 +60,9 @@ def score_responses(
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = collate([responses[i] for i in rows], pad_id(tokenizer)).to(policy.device)
-        logits, logits_ref = response_logits(policy, batch), response_logits(reference, batch)
+        with eval_mode(policy, reference):
+            logits = response_logits(policy, batch)
+            logits_ref = response_logits(reference, batch.to(reference.device)).to(policy.device)
         logp, logp_ref = log_probs(logits, batch), log_probs(logits_ref, batch)
         for row, i in enumerate(rows):
             scores[i] = _token_scores(
@@ -110,31 +104,17 @@ def _likeliest(log_pi: Tensor, tokenizer: PreTrainedTokenizerFast, top: int) -> 
     ]
 
 
-# Scores of credit assignment.
+ScoredPair = tuple[TokenScores, TokenScores]  # chosen, rejected
 
 
-def changed_tokens(ids: list[int], other: list[int]) -> list[bool]:
-    """For each token of `ids` whether `other` lacks it, by the longest common blocks."""
-    changed = [True] * len(ids)
-    for block in SequenceMatcher(None, ids, other, autojunk=False).get_matching_blocks():
-        changed[block.a : block.a + block.size] = [False] * block.size
-    return changed
-
-
-def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
-    """The chance that a random positive outranks a random negative; NaN without both kinds."""
-    positive = np.asarray(labels, dtype=bool)
-    n, m = positive.sum(), (~positive).sum()
-    if n == 0 or m == 0:
-        return float("nan")
-    wins = rankdata(scores)[positive].sum() - n * (n + 1) / 2
-    return float(wins / (n * m))
-
-
-def precision_at_1(scores: list[list[float]], labels: list[list[bool]]) -> tuple[float, int]:
-    """How often the top-scored token of a response is a positive, and over how many responses.
-
-    Responses without a positive are left out; ties go to the earliest token.
-    """
-    hits = [row[int(np.argmax(score))] for score, row in zip(scores, labels, strict=True) if any(row)]
-    return (float(np.mean(hits)) if hits else float("nan")), len(hits)
+def score_pairs(
+    policy: PreTrainedModel,
+    reference: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    pairs: list[EncodedPair],
+    top: int = 0,
+) -> list[ScoredPair]:
+    """Both responses of every pair scored by policy and reference (models of one tokenizer)."""
+    responses = [response for pair in pairs for response in (pair.chosen, pair.rejected)]
+    scores = score_responses(policy, reference, tokenizer, responses, top=top)
+    return list(zip(scores[::2], scores[1::2], strict=True))

@@ -4,7 +4,7 @@ A record that cannot be read is a Problem with its line and does not lose the ot
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +27,29 @@ class PairsError(ValueError):
     """Preference data that cannot be used; the text is one line that names the first problem."""
 
 
-def records(source: str | Path) -> Iterator[tuple[str, object]]:
+Rows = str | Path | Iterable[dict]  # a file, the name of a dataset, or rows in memory
+
+
+def check_rows(rows: Rows) -> None:
+    """Raise TypeError, in one line, for anything that cannot hold rows."""
+    if isinstance(rows, Mapping):
+        what = "splits" if hasattr(rows, "column_names") else "keys"
+        raise TypeError(
+            f"rows has {what} {', '.join(map(str, list(rows)[:5]))}: pass a list of rows, or one split"
+        )
+    if isinstance(rows, bytes) or not isinstance(rows, str | Path | Iterable):
+        raise TypeError(f"rows is {kind_of(rows)}, not a file, a name, a Dataset or a list of dicts")
+
+
+def records(source: Rows) -> Iterator[tuple[str, object]]:
     """Each record of a source with its place, `file:line` or `name:row`; a Problem where one is unreadable.
 
-    Raises PairsError if the source itself cannot be opened.
+    Raises TypeError or PairsError if the source itself cannot be read.
     """
+    check_rows(source)
+    if not isinstance(source, str | Path):
+        table = hasattr(source, "column_names")  # a Dataset has a null cell for an absent field
+        return ((f"row {n}", _dense(row) if table else row) for n, row in enumerate(source, start=1))
     path = Path(source)
     readers: dict[str, Callable] = {".jsonl": _json_lines, ".json": _json, ".parquet": _parquet}
     if path.suffix in readers:
@@ -126,3 +144,17 @@ def _parse(text: str, where: str) -> object:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         return Problem(where, "", f"is not JSON: {getattr(error, 'msg', error)}")
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in the words of JSON where it has one."""
+    names = {
+        type(None): "null",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "an object",
+    }
+    return names.get(type(value), type(value).__name__)

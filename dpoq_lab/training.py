@@ -1,4 +1,4 @@
-"""One loop for SFT, DPO and CPL on Hugging Face Accelerate: progress, metrics, checkpoints, resume.
+"""One loop for every objective on Hugging Face Accelerate: progress, metrics, checkpoints, resume.
 
 Every process sees the same seeded order and takes its share of each step's pairs; a step's loss
 is the sum over its pairs divided by the whole step's weight, so that two processes, or smaller
@@ -10,8 +10,10 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -21,7 +23,8 @@ from tqdm.auto import tqdm
 
 from dpoq_lab.checkpoints import load_checkpoint, save_checkpoint
 from dpoq_lab.encoding import Batch, EncodedPair, collate
-from dpoq_lab.losses import cpl_loss, dpo_loss, log_ratios, score, sft_loss, token_log_probs
+from dpoq_lab.losses import log_ratios, score, token_log_probs
+from dpoq_lab.objectives import Objective, Side
 
 PairLogProbs = tuple[Tensor, Tensor]  # chosen (R_w,), rejected (R_l,)
 
@@ -35,13 +38,11 @@ class Settings:
     """What a run does. `lr` warms up linearly over `warmup_steps` steps; then it stays, or with `decay`
     falls linearly to 0 at the last step."""
 
-    method: str  # "sft", "dpo" or "cpl"
+    objective: Objective
     lr: float
     steps: int
     batch_size: int  # pairs an optimiser step, over all processes
     micro_batch: int  # pairs in memory at once
-    beta: float = 0.1  # for CPL its alpha
-    bias: float = 0.5  # CPL's weight of the rejected reply, lambda
     warmup_steps: int = 10
     decay: bool = False
     clip: float = 1.0
@@ -76,7 +77,7 @@ def train(
             f"{len(order[0])} pairs a step are too few for {accelerator.num_processes} processes"
         )
     pi_ref = None
-    if settings.method == "dpo":
+    if settings.objective.needs_reference:
         batches = [m for step in first_pass(order) for m in micro_batches(step, pairs, settings, accelerator)]
         pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings, batches, progress)
     data = _Data(pairs, pi_ref, pad_id)
@@ -86,7 +87,7 @@ def train(
         _write_log(out, log)
     policy, optimizer = accelerator.prepare(policy, optimizer)
     quiet = not (progress and accelerator.is_main_process)
-    with tqdm(total=settings.steps, initial=first, desc=settings.method, disable=quiet) as bar:
+    with tqdm(total=settings.steps, initial=first, desc=settings.objective.name, disable=quiet) as bar:
         for step in range(first, settings.steps):
             record = _step(accelerator, policy, optimizer, data, order[step], settings, step)
             log.append(record)
@@ -96,6 +97,14 @@ def train(
                 _after_step(record, out, settings, accelerator.unwrap_model(policy), optimizer, on_log)
     accelerator.wait_for_everyone()
     return log
+
+
+def trained_copy(
+    policy: nn.Module, pairs: list[EncodedPair], pad_id: int, settings: Settings, **options: Any
+) -> tuple[nn.Module, list[dict]]:
+    """A copy of `policy` trained on `pairs`, the policy as given its reference, and its log; as `train`."""
+    copy = deepcopy(policy).requires_grad_(True)
+    return copy, train(copy, pairs, pad_id, settings, **options)
 
 
 def step_indices(n: int, settings: Settings) -> Iterator[list[int]]:
@@ -195,7 +204,7 @@ def _step(
     """One optimiser step over the pairs `indices`, this process taking its share in micro-batches."""
     started = time.perf_counter()
     micros = micro_batches(indices, data.pairs, settings, accelerator)
-    weight = _weight([data.pairs[i] for i in indices], settings)
+    weight = settings.objective.weight([data.pairs[i] for i in indices])
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, settings)
     sums: dict[str, float] = {}
@@ -222,40 +231,35 @@ def _micro_losses(
     policy: nn.Module, micro: list[int], data: _Data, device: torch.device, settings: Settings
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of each pair, with gradient, and the sums that the metrics are made of."""
-    pairs, n = [data.pairs[i] for i in micro], len(micro)
-    if settings.method == "sft":
-        batch = collate([pair.chosen for pair in pairs], data.pad_id).to(device)
-        with _autocast(device, settings):
-            log_pi = token_log_probs(policy, batch)
-        losses = sft_loss(log_pi)
-        return losses, {"loss": losses.sum().item(), "tokens": int(batch.response_mask.sum())}
-    batch = _collate(pairs, data.pad_id, device)
-    log_pi_ref = torch.zeros(batch.response_ids.shape)  # CPL has no reference: its reward is beta log pi
-    for k, i in enumerate(micro if settings.method == "dpo" else ()):
-        ref_chosen, ref_rejected = data.pi_ref[i]
-        log_pi_ref[k, : len(ref_chosen)] = ref_chosen
-        log_pi_ref[n + k, : len(ref_rejected)] = ref_rejected
+    objective, pairs, n = settings.objective, [data.pairs[i] for i in micro], len(micro)
+    batch = _collate(pairs, data.pad_id, device, objective.sides)
     with _autocast(device, settings):
         log_pi = token_log_probs(policy, batch)
-    ratios = log_ratios(log_pi, log_pi_ref.to(device))
-    if settings.method == "cpl":
-        losses = cpl_loss(ratios[:n], ratios[n:], settings.beta, settings.bias)
-    else:
-        losses = dpo_loss(ratios[:n], ratios[n:], settings.beta)
-    return losses, _pair_stats(losses.detach(), log_pi.detach(), ratios.detach(), batch, settings.beta)
+    ratios = log_ratios(log_pi, _log_pi_ref(data, micro, log_pi))
+    losses = objective.losses(*ratios.split(n))
+    stats = {"loss": losses.sum().item(), "tokens": int(batch.response_mask.sum())}
+    if len(objective.sides) == 2:
+        stats |= _pair_stats(log_pi.detach(), ratios.detach(), batch, objective.beta)
+    return losses, stats
 
 
-def _pair_stats(
-    losses: Tensor, log_pi: Tensor, ratios: Tensor, batch: Batch, beta: float
-) -> dict[str, float]:
-    n = len(losses)
+def _log_pi_ref(data: _Data, micro: list[int], log_pi: Tensor) -> Tensor:
+    """log pi_ref in the places of `log_pi`, chosen replies first; 0 where there is no reference."""
+    log_pi_ref = torch.zeros(log_pi.shape)
+    for k, i in enumerate(micro if data.pi_ref else ()):
+        chosen, rejected = data.pi_ref[i]
+        log_pi_ref[k, : len(chosen)] = chosen
+        log_pi_ref[len(micro) + k, : len(rejected)] = rejected
+    return log_pi_ref.to(log_pi.device)
+
+
+def _pair_stats(log_pi: Tensor, ratios: Tensor, batch: Batch, beta: float) -> dict[str, float]:
+    n = len(log_pi) // 2
     reward = beta * ratios.sum(dim=1)
     margin = reward[:n] - reward[n:]
     # pi/pi_ref - 1 - log pi/pi_ref: an unbiased estimate of KL(pi_ref, pi) on responses drawn from pi_ref
     kl = (ratios.exp() - 1 - ratios).masked_fill(~batch.response_mask, 0.0)
     return {
-        "loss": losses.sum().item(),
-        "tokens": int(batch.response_mask.sum()),
         "chosen_reward": reward[:n].sum().item(),
         "rejected_reward": reward[n:].sum().item(),
         "accuracy": ((margin.sign() + 1) / 2).sum().item(),
@@ -283,7 +287,7 @@ def _record(
     total = torch.tensor([sums[name] for name in names], dtype=torch.float64, device=accelerator.device)
     total = dict(zip(names, accelerator.reduce(total, "sum").tolist(), strict=True))
     record = {"step": step, "loss_mean": total["loss"] / weight}
-    if settings.method != "sft":
+    if len(settings.objective.sides) == 2:
         record |= {
             "chosen_reward_sum": total["chosen_reward"] / pairs,
             "rejected_reward_sum": total["rejected_reward"] / pairs,
@@ -292,7 +296,7 @@ def _record(
             "chosen_logp_sum": total["chosen_logp"] / pairs,
             "rejected_logp_sum": total["rejected_logp"] / pairs,
         }
-    if settings.method == "dpo":
+    if settings.objective.needs_reference:
         record["kl_ref_pi_token_mean"] = total["kl"] / total["tokens"]
     seconds = time.perf_counter() - started
     return record | {"grad_norm": norm, "tokens_per_second": total["tokens"] / seconds}
@@ -321,14 +325,14 @@ def _write_log(out: Path, log: list[dict]) -> None:
     (out / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log), encoding="utf-8")
 
 
-def _weight(pairs: list[EncodedPair], settings: Settings) -> float:
-    """What a step's summed loss is divided by: tokens for SFT, pairs for DPO."""
-    return sum(len(pair.chosen.ids) for pair in pairs) if settings.method == "sft" else len(pairs)
-
-
-def _collate(pairs: list[EncodedPair], pad_id: int, device: torch.device) -> Batch:
-    """All chosen responses, then all rejected ones: (2n, P + R)."""
-    return collate([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs], pad_id).to(device)
+def _collate(
+    pairs: list[EncodedPair],
+    pad_id: int,
+    device: torch.device,
+    sides: tuple[Side, ...] = ("chosen", "rejected"),
+) -> Batch:
+    """All chosen responses, then all rejected ones: (2n, P + R); or one side of them."""
+    return collate([getattr(pair, side) for side in sides for pair in pairs], pad_id).to(device)
 
 
 def _name(pair: EncodedPair) -> str:

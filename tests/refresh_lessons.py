@@ -26,6 +26,7 @@ def refresh(path: Path) -> None:
 def strip(notebook: nbformat.NotebookNode) -> None:
     """Drop outputs, counts and widget state except the outputs and counts of kept cells."""
     notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code" and "keep_output" not in cell.metadata.get("tags", []):

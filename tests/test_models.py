@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dpoq_lab import models
-from dpoq_lab.build_data import tiny_tokenizer as rebuild
+from dpoq_lab.commands.build_data import tiny_tokenizer as rebuild
 from dpoq_lab.paths import data_folder
 
 

@@ -12,13 +12,13 @@ from dpoq_lab.paths import kit_folder
 from dpoq_lab.preferences import (
     FieldError,
     Pair,
-    PairsError,
     parse_pair,
     read_pairs,
     shared_prefix_end,
     usable_pairs,
     write_pairs,
 )
+from dpoq_lab.sources import PairsError
 
 STANDARD = {"prompt": "Q?", "chosen": " Yes.", "rejected": " No."}
 

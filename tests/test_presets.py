@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dpoq_lab.commands.train import Request, settings_for
 from dpoq_lab.presets import PRESETS, PresetError, bf16_is_fast, find_preset
-from dpoq_lab.runs import Request, settings_for
 from dpoq_lab.training import train
 
 
@@ -46,7 +46,7 @@ def test_a_small_model_takes_the_rates_of_tiny_and_a_request_overrides(tmp_path)
     assert not small.bf16
     asked = replace(request, lr=1e-7, beta=0.5, batch_size=40, epochs=3)
     settings = settings_for(asked, PRESETS["laptop"], 1_000_000, 80)
-    assert (settings.lr, settings.beta, settings.batch_size, settings.steps) == (1e-7, 0.5, 40, 6)
+    assert (settings.lr, settings.objective.beta, settings.batch_size, settings.steps) == (1e-7, 0.5, 40, 6)
 
 
 def test_the_gpu_presets_step_runs_in_bfloat16_here(tiny, train_pairs):
@@ -62,9 +62,10 @@ def test_the_gpu_presets_step_runs_in_bfloat16_here(tiny, train_pairs):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_cuda_gives_the_metrics_of_the_cpu(train_pairs):
     from dpoq_lab.models import tiny as build_tiny
+    from dpoq_lab.objectives import DPO
     from dpoq_lab.training import Settings
 
-    settings = Settings("dpo", lr=1e-4, steps=2, batch_size=4, micro_batch=4)
+    settings = Settings(DPO(), lr=1e-4, steps=2, batch_size=4, micro_batch=4)
     log = train(build_tiny(), train_pairs, 1, settings)
     assert log[0]["loss_mean"] == pytest.approx(math.log(2), abs=1e-5)
     assert log[1]["loss_mean"] < log[0]["loss_mean"] + 0.1

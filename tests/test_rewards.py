@@ -8,28 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dpoq_lab.credit import auroc, changed_tokens, precision_at_1
 from dpoq_lab.models import tiny as build_tiny
-from dpoq_lab.rewards import (
-    auroc,
-    changed_tokens,
-    precision_at_1,
-    score_responses,
-    soft_value,
-    token_rewards,
-)
+from dpoq_lab.rewards import score_responses, token_rewards
 
 
 def test_token_rewards_by_hand():
     """beta = 0.1, pi doubles one token's probability and halves another's: r = +-0.1 ln 2."""
     r = token_rewards(np.log([0.5, 0.1]), np.log([0.25, 0.2]), beta=0.1)
     assert r.tolist() == pytest.approx([0.1 * math.log(2), -0.1 * math.log(2)])
-
-
-def test_soft_value_by_hand():
-    """Q = (0, 0) at beta 2: V = 2 log 2. Adding a constant to Q adds it to V."""
-    Q = torch.zeros(2)
-    assert soft_value(Q, beta=2.0).item() == pytest.approx(2 * math.log(2))
-    assert soft_value(Q + 3, beta=2.0).item() == pytest.approx(3 + 2 * math.log(2))
 
 
 def test_scores_agree_with_the_batch_of_one_and_keep_the_order(tiny, tokenizer, train_pairs):

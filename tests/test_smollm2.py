@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from dpoq_lab import models, smollm2
-from dpoq_lab.lessons import open_lesson
+from dpoq_lab.lessons.opening import open_lesson
 from dpoq_lab.presets import PRESETS
 
 

@@ -10,6 +10,7 @@ import torch
 
 from dpoq_lab import training
 from dpoq_lab.models import tiny as build_tiny
+from dpoq_lab.objectives import CPL, DPO, SFT
 from dpoq_lab.training import (
     Settings,
     TrainingError,
@@ -20,8 +21,8 @@ from dpoq_lab.training import (
     train,
 )
 
-DPO = Settings("dpo", lr=1e-3, steps=3, batch_size=4, micro_batch=4, beta=0.1, warmup_steps=2)
-SFT = replace(DPO, method="sft")
+DPO_RUN = Settings(DPO(0.1), lr=1e-3, steps=3, batch_size=4, micro_batch=4, warmup_steps=2)
+SFT_RUN = replace(DPO_RUN, objective=SFT())
 
 
 def weights(model):
@@ -38,7 +39,7 @@ def assert_same_log(log, other, rel=1e-3):
 
 
 def test_step_0_is_ln_2_and_every_reward_is_0(tiny, train_pairs):
-    first = train(tiny, train_pairs, 1, DPO)[0]
+    first = train(tiny, train_pairs, 1, DPO_RUN)[0]
     assert first["loss_mean"] == pytest.approx(math.log(2), abs=1e-6)
     rewards = ("chosen_reward_sum", "rejected_reward_sum", "margin_sum", "kl_ref_pi_token_mean")
     assert [first[name] for name in rewards] == pytest.approx([0, 0, 0, 0], abs=1e-5)
@@ -46,7 +47,7 @@ def test_step_0_is_ln_2_and_every_reward_is_0(tiny, train_pairs):
 
 def test_step_0_is_exact_in_bfloat16_too(tiny, train_pairs):
     """The reference is rounded as the policy is, so rounding cancels."""
-    settings = replace(DPO, bf16=True, steps=6, micro_batch=2, lr=1e-12)
+    settings = replace(DPO_RUN, bf16=True, steps=6, micro_batch=2, lr=1e-12)
     log = train(tiny, train_pairs, 1, settings)
     assert [record["kl_ref_pi_token_mean"] for record in log] == [0.0] * 6
     assert all(record["loss_mean"] == pytest.approx(math.log(2), abs=1e-6) for record in log)
@@ -61,13 +62,13 @@ def test_the_reference_is_scored_in_the_batches_that_training_sees(tiny, train_p
         return collate(pairs, *rest)
 
     monkeypatch.setattr(training, "_collate", spy)
-    train(tiny, train_pairs, 1, replace(DPO, steps=6, micro_batch=2))
+    train(tiny, train_pairs, 1, replace(DPO_RUN, steps=6, micro_batch=2))
     assert len(seen) == 24
     assert seen[:12] == seen[12:]
 
 
 def test_dpo_lowers_the_loss_and_parts_the_rewards(tiny, train_pairs):
-    log = train(tiny, train_pairs[:4], 1, replace(DPO, steps=8))
+    log = train(tiny, train_pairs[:4], 1, replace(DPO_RUN, steps=8))
     assert log[-1]["loss_mean"] < 0.6
     assert log[-1]["margin_sum"] > 0.1
     assert log[-1]["accuracy_mean"] == 1.0
@@ -77,7 +78,7 @@ def test_dpo_lowers_the_loss_and_parts_the_rewards(tiny, train_pairs):
 
 def test_cpl_starts_at_its_own_log_probabilities_and_parts_them(tiny, train_pairs):
     """No reference: the first reward is beta log pi, -beta log 2048 a token for an untrained model, not 0."""
-    settings = replace(DPO, method="cpl", steps=8)
+    settings = replace(DPO_RUN, objective=CPL(0.1), steps=8)
     log = train(tiny, train_pairs[:4], 1, settings)
     first, last = log[0], log[-1]
     assert "kl_ref_pi_token_mean" not in first
@@ -90,18 +91,18 @@ def test_cpl_starts_at_its_own_log_probabilities_and_parts_them(tiny, train_pair
 
 def test_a_quiet_run_draws_no_bar(tiny, train_pairs, capsys):
     for progress in (True, False):
-        train(tiny, train_pairs[:4], 1, replace(DPO, steps=1), progress=progress)
+        train(tiny, train_pairs[:4], 1, replace(DPO_RUN, steps=1), progress=progress)
         bars = capsys.readouterr().err
         assert ("dpo" in bars) == ("scoring" in bars) == progress
 
 
 def test_sft_lowers_the_loss_a_token(tiny, train_pairs):
-    log = train(tiny, train_pairs[:4], 1, replace(SFT, steps=8))
+    log = train(tiny, train_pairs[:4], 1, replace(SFT_RUN, steps=8))
     assert log[0]["loss_mean"] == pytest.approx(math.log(2048), abs=0.3)  # an untrained model is near uniform
     assert log[-1]["loss_mean"] < log[0]["loss_mean"] - 1
 
 
-@pytest.mark.parametrize("settings", [DPO, SFT], ids=["dpo", "sft"])
+@pytest.mark.parametrize("settings", [DPO_RUN, SFT_RUN], ids=["dpo", "sft"])
 def test_micro_batches_do_not_change_the_run(train_pairs, settings):
     one, other = build_tiny(), build_tiny()
     log = train(one, train_pairs, 1, settings)
@@ -112,7 +113,7 @@ def test_micro_batches_do_not_change_the_run(train_pairs, settings):
 def test_the_reference_is_not_changed_and_gives_the_margin(tiny, train_pairs):
     reference = build_tiny(seed=1).requires_grad_(False)
     before = weights(reference).clone()
-    log = train(tiny, train_pairs, 1, DPO, reference=reference)
+    log = train(tiny, train_pairs, 1, DPO_RUN, reference=reference)
     assert torch.equal(weights(reference), before)
     assert log[0]["loss_mean"] != pytest.approx(math.log(2), abs=1e-3)
 
@@ -124,11 +125,11 @@ def test_dropout_stays_off(train_pairs):
     for layer in policy.model.layers:
         layer.self_attn.attention_dropout = 0.5
     policy.train()
-    assert train(policy, train_pairs, 1, DPO)[0]["loss_mean"] == pytest.approx(math.log(2), abs=1e-6)
+    assert train(policy, train_pairs, 1, DPO_RUN)[0]["loss_mean"] == pytest.approx(math.log(2), abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_does_not(train_pairs):
-    logs = [train(build_tiny(), train_pairs, 1, replace(DPO, seed=seed)) for seed in (0, 0, 1)]
+    logs = [train(build_tiny(), train_pairs, 1, replace(DPO_RUN, seed=seed)) for seed in (0, 0, 1)]
     assert without_speed(logs[0]) == without_speed(logs[1])
     assert without_speed(logs[0]) != without_speed(logs[2])
 
@@ -137,13 +138,13 @@ def test_gradients_are_clipped_and_the_rate_warms_up(train_pairs):
     """With a rate of 1/2 of lr at step 0 (2 warm-up steps) an Adam step moves a weight by at most lr / 2."""
     policy = build_tiny()
     before = weights(policy).clone()
-    record = train(policy, train_pairs, 1, replace(DPO, steps=1, warmup_steps=2, clip=1e-3))[0]
+    record = train(policy, train_pairs, 1, replace(DPO_RUN, steps=1, warmup_steps=2, clip=1e-3))[0]
     assert record["grad_norm"] > 1e-3  # as measured before clipping
-    assert (weights(policy) - before).abs().max() <= DPO.lr / 2 * 1.001
+    assert (weights(policy) - before).abs().max() <= DPO_RUN.lr / 2 * 1.001
 
 
 def test_order_is_seeded_passes_over_all_pairs():
-    settings = replace(DPO, steps=5, batch_size=4)
+    settings = replace(DPO_RUN, steps=5, batch_size=4)
     steps = list(step_indices(10, settings))
     assert len(steps) == 5
     assert len({i for step in steps[:2] for i in step}) == 8
@@ -170,7 +171,7 @@ def stop_at(step):
 
 
 def test_a_killed_run_resumes_to_the_same_end(tmp_path, train_pairs):
-    settings = replace(DPO, steps=6, checkpoint_every=2)
+    settings = replace(DPO_RUN, steps=6, checkpoint_every=2)
     whole = build_tiny()
     log = train(whole, train_pairs, 1, settings, out=tmp_path / "whole")
     with pytest.raises(Stop):
@@ -188,7 +189,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, train_pairs, monkeypatch):
     """Killed while the second checkpoint is written: the first is still the one that counts."""
     from dpoq_lab import checkpoints
 
-    settings = replace(DPO, steps=6, checkpoint_every=2)
+    settings = replace(DPO_RUN, steps=6, checkpoint_every=2)
     save_file, calls = checkpoints.save_file, []
 
     def broken(*arguments):
@@ -210,12 +211,12 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_pair(tiny, train_pairs):
     with torch.no_grad():
         policy.model.norm.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"step 0: the loss of pair .*train.jsonl:\d+ is not finite"):
-        train(policy, train_pairs, 1, DPO)
+        train(policy, train_pairs, 1, DPO_RUN)
 
 
 def test_the_learning_rate_warms_up_then_stays_or_falls_to_zero():
     """By hand: 4 warm-up steps of 12, so the fall is over the 8 that are left."""
-    settings = Settings("sft", lr=1.0, steps=12, batch_size=1, micro_batch=1, warmup_steps=4)
+    settings = Settings(SFT(), lr=1.0, steps=12, batch_size=1, micro_batch=1, warmup_steps=4)
     assert [learning_rate(step, settings) for step in (0, 1, 3, 4, 11)] == [0.25, 0.5, 1.0, 1.0, 1.0]
     falling = replace(settings, decay=True)
     assert [learning_rate(step, falling) for step in (0, 3, 4, 8, 11, 12)] == [

@@ -1,0 +1,212 @@
+"""`dpoq-lab`: open the lessons, check pairs, train, inspect, study, doctor.
+
+Exit status 0 for success, 1 for failure, 2 for misuse; an error is one line on stderr.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from dpoq_lab.commands.study import STUDIES
+
+METHODS = ("dpo", "sft", "cpl")
+
+
+class Misuse(ValueError):
+    """An argument that does not go with the others; the text is one line."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        return _fail("interrupted")
+    except Misuse as error:
+        return _fail(str(error), status=2)
+    except (RuntimeError, ValueError, OSError) as error:
+        if os.environ.get("DPOQ_DEBUG"):
+            raise
+        return _fail(" ".join(str(error).split()) or type(error).__name__)
+
+
+def _fail(message: str, status: int = 1) -> int:
+    print(f"dpoq-lab: error: {message}", file=sys.stderr)
+    return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="dpoq-lab", description="Without a command: open the lessons in JupyterLab."
+    )
+    top.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
+    top.add_argument("--port", help="the port of JupyterLab")
+    top.add_argument("--ip", help="the address JupyterLab listens on (default 127.0.0.1)")
+    top.set_defaults(run=_lab)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+    _add_check(commands)
+    _add_train(commands)
+    _add_inspect(commands)
+    _add_study(commands)
+    _add_doctor(commands)
+    return top
+
+
+def _add_check(commands: argparse._SubParsersAction) -> None:
+    check = commands.add_parser("check", help="validate preference data; exit 1 if a pair is unusable")
+    check.add_argument("pairs", metavar="PAIRS", help="a .jsonl, .json or .parquet file, or a dataset name")
+    check.add_argument("--model", help="also tokenise with this model: boundaries and truncation")
+    check.add_argument("--max-length", type=_positive_int, default=512, help="tokens of prompt + response")
+    check.set_defaults(run=_check)
+
+
+def _add_train(commands: argparse._SubParsersAction) -> None:
+    train = commands.add_parser("train", help="train a model on preference pairs")
+    train.add_argument("--pairs", required=True, metavar="PAIRS")
+    train.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="the checkpoint folder to write"
+    )
+    train.add_argument(
+        "--model", metavar="NAME_OR_DIR", help="the policy to start from (default: the preset's)"
+    )
+    train.add_argument("--method", choices=METHODS, default="dpo")
+    train.add_argument("--reference", metavar="NAME_OR_DIR", help="pi_ref (default: the policy as it starts)")
+    train.add_argument("--beta", type=_positive, help="strength of the KL term; CPL's alpha (default 0.1)")
+    train.add_argument("--lr", type=_positive, help="learning rate")
+    train.add_argument("--epochs", type=_positive_int, default=1)
+    train.add_argument("--batch-size", type=_positive_int, help="pairs an optimiser step")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--preset", help="ci, laptop or gpu (default: what this machine gets)")
+    train.add_argument(
+        "--held-out", type=_share, default=0.15, help="share of the pairs kept for testing (0.15)"
+    )
+    train.add_argument("--resume", action="store_true", help="go on with the unfinished run in DIR")
+    train.set_defaults(run=_train)
+
+
+def _add_inspect(commands: argparse._SubParsersAction) -> None:
+    inspect = commands.add_parser("inspect", help="score every token of a preference file")
+    inspect.add_argument("--policy", required=True, metavar="NAME_OR_DIR")
+    inspect.add_argument("--reference", required=True, metavar="NAME_OR_DIR")
+    inspect.add_argument("--pairs", required=True, metavar="PAIRS")
+    inspect.add_argument("--out", required=True, type=Path, metavar="DIR")
+    inspect.add_argument("--beta", type=_positive, default=0.1)
+    inspect.add_argument("--max-length", type=_positive_int, default=512)
+    inspect.set_defaults(run=_inspect)
+
+
+def _add_study(commands: argparse._SubParsersAction) -> None:
+    study = commands.add_parser("study", help="run again a study that a lesson quotes, and write its record")
+    study.add_argument("name", metavar="NAME", choices=STUDIES, help=", ".join(STUDIES))
+    study.add_argument("--out", required=True, type=Path, metavar="DIR", help="the folder for NAME.json")
+    study.add_argument("--seeds", type=_positive_int, default=5, help="how many seeds (5)")
+    study.add_argument(
+        "--preset", default="laptop", help="ci, laptop or gpu, as far as the study has it (laptop)"
+    )
+    study.set_defaults(run=_study)
+
+
+def _add_doctor(commands: argparse._SubParsersAction) -> None:
+    doctor = commands.add_parser("doctor", help="what this machine has, and a fix for each thing missing")
+    doctor.add_argument("--fetch", action="store_true", help="fetch SmolLM2-135M ahead of a class")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=_doctor)
+
+
+def _lab(arguments: argparse.Namespace) -> int:
+    from dpoq_lab.commands.lab import lab_command
+
+    command = lab_command(arguments.no_browser, arguments.port, arguments.ip)
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from dpoq_lab.commands.check import check
+
+    report = check(arguments.pairs, arguments.model, arguments.max_length)
+    print(report.text())
+    return 1 if report.problems else 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from dpoq_lab.commands.train import Request, run, summary_line
+    from dpoq_lab.presets import find_preset
+
+    preset = find_preset(arguments.preset)
+    names = (
+        "pairs",
+        "out",
+        "method",
+        "reference",
+        "beta",
+        "lr",
+        "epochs",
+        "batch_size",
+        "seed",
+        "held_out",
+        "resume",
+    )
+    request = Request(
+        model=arguments.model or preset.model, **{name: getattr(arguments, name) for name in names}
+    )
+    record = run(request, preset)
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(summary_line(record))
+    return 0
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from dpoq_lab.commands.inspect import score, summary_lines
+
+    models = {"policy": arguments.policy, "reference": arguments.reference}
+    scored = score(**models, rows=arguments.pairs, beta=arguments.beta, max_length=arguments.max_length)
+    print(summary_lines(scored.write(arguments.out), arguments.out))
+    return 0
+
+
+def _study(arguments: argparse.Namespace) -> int:
+    from dpoq_lab.commands.study import find_study
+    from dpoq_lab.lessons.study import run_study
+
+    study = find_study(arguments.name)
+    if arguments.preset not in study.sizes:
+        raise Misuse(
+            f"study {arguments.name} has no preset {arguments.preset!r}, only {', '.join(study.sizes)}"
+        )
+    print(run_study(study, arguments.name, arguments.out, arguments.seeds, arguments.preset))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    import json
+
+    from dpoq_lab.commands.doctor import examine, report_lines
+
+    findings = examine(fetch=arguments.fetch)
+    print(json.dumps(findings, indent=1) if arguments.json else report_lines(findings))
+    return 0 if findings["ready"] else 1
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+    return value
+
+
+def _positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, not {text}")
+    return value

@@ -1,0 +1,166 @@
+"""Credit assignment: how well token rewards, or surprisal, find the tokens that are to blame.
+
+A detector gives every token a suspicion; a truth says which tokens are bad. AUROC ranks all tokens,
+precision at 1 asks for the most suspicious token of a response.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+
+import numpy as np
+from scipy.stats import rankdata
+
+from dpoq_lab.encoding import flaw_mask
+from dpoq_lab.intervals import wilson_interval
+from dpoq_lab.rewards import ScoredPair, TokenScores
+
+DETECTORS = ("-r", "surprisal of policy", "surprisal of reference")
+
+
+def suspicion(scores: TokenScores) -> dict[str, list[float]]:
+    """What each detector says of each token, higher for more suspicious; beta does not matter."""
+    return {
+        "-r": [-r for r in scores.rewards(1.0)],
+        "surprisal of policy": [-logp for logp in scores.logp_policy],
+        "surprisal of reference": [-logp for logp in scores.logp_reference],
+    }
+
+
+def changed_tokens(ids: list[int], other: list[int]) -> list[bool]:
+    """For each token of `ids` whether `other` lacks it, by the longest common blocks."""
+    changed = [True] * len(ids)
+    for block in SequenceMatcher(None, ids, other, autojunk=False).get_matching_blocks():
+        changed[block.a : block.a + block.size] = [False] * block.size
+    return changed
+
+
+def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
+    """The chance that a random positive outranks a random negative; NaN without both kinds."""
+    positive = np.asarray(labels, dtype=bool)
+    n, m = positive.sum(), (~positive).sum()
+    if n == 0 or m == 0:
+        return float("nan")
+    wins = rankdata(scores)[positive].sum() - n * (n + 1) / 2
+    return float(wins / (n * m))
+
+
+def precision_at_1(scores: list[list[float]], labels: list[list[bool]]) -> tuple[float, int]:
+    """How often the top-scored token of a response is a positive, and over how many responses.
+
+    Responses without a positive are left out; ties go to the earliest token.
+    """
+    hits = [row[int(np.argmax(score))] for score, row in zip(scores, labels, strict=True) if any(row)]
+    return (float(np.mean(hits)) if hits else float("nan")), len(hits)
+
+
+def detector_row(suspicion: list[list[float]], labels: list[list[bool]]) -> dict[str, float]:
+    """AUROC over all tokens and precision at 1 over replies that hold an error."""
+    return {
+        "auroc": auroc(np.concatenate(suspicion), np.concatenate(labels)),
+        "precision_at_1": precision_at_1(suspicion, labels)[0],
+    }
+
+
+def chance_of_a_hit(labels: list[list[bool]]) -> float:
+    """Precision at 1 of a random guess: the mean share of errors in replies that hold one."""
+    return float(np.mean([np.mean(row) for row in labels if any(row)]))
+
+
+def credit_report(pairs: list[ScoredPair]) -> dict:
+    """How well each detector finds bad tokens, against the truths that the pairs offer.
+
+    `marks`: tokens of the rejected response that overlap a marked flaw (where there are marks).
+    `rejected_only`: tokens of the rejected response that the chosen one lacks (a poor truth: most
+    such tokens are harmless). `side`: among changed tokens, rejected-only against chosen-only.
+    """
+    changed = [
+        (changed_tokens(c.response.ids, r.response.ids), changed_tokens(r.response.ids, c.response.ids))
+        for c, r in pairs
+    ]
+    marked = [(pair[1], flaw_mask(pair[1].response)) for pair in pairs if pair[1].response.flaws]
+    report = {
+        "rejected_only": _locate([pair[1] for pair in pairs], [rejected for _, rejected in changed]),
+        "side": _tell_side(pairs, changed),
+    }
+    if marked:
+        report["marks"] = _locate([scores for scores, _ in marked], [labels for _, labels in marked])
+    return report
+
+
+def _locate(responses: list[TokenScores], labels: list[list[bool]]) -> dict:
+    pooled = [label for row in labels for label in row]
+    table = {"tokens": len(pooled), "share_positive": round(float(np.mean(pooled)), 4)}
+    for name in DETECTORS:
+        rows = [suspicion(scores)[name] for scores in responses]
+        p_at_1, n = precision_at_1(rows, labels)
+        table[name] = _auroc_with_interval(rows, labels) | {
+            "precision_at_1": round(p_at_1, 4),
+            "precision_at_1_interval_95": [round(end, 4) for end in wilson_interval(p_at_1 * n, n)],
+            "responses": n,
+        }
+    return table
+
+
+def _tell_side(pairs: list[ScoredPair], changed: list[tuple[list[bool], list[bool]]]) -> dict:
+    table = {}
+    for name in DETECTORS:
+        values, labels = [], []
+        for pair, masks in zip(pairs, changed, strict=True):
+            row = [_picked(suspicion(scores)[name], mask) for scores, mask in zip(pair, masks, strict=True)]
+            values.append(row[0] + row[1])
+            labels.append([False] * len(row[0]) + [True] * len(row[1]))
+        table[name] = _auroc_with_interval(values, labels) | {"tokens": sum(map(len, labels))}
+    return table
+
+
+def _picked(values: list[float], mask: list[bool]) -> list[float]:
+    return [value for value, picked in zip(values, mask, strict=True) if picked]
+
+
+def _auroc_with_interval(values: list[list[float]], labels: list[list[bool]], draws: int = 200) -> dict:
+    """AUROC over all tokens, with a seeded 95% bootstrap interval over responses (or pairs)."""
+
+    arrays = [
+        (np.asarray(v, dtype=float), np.asarray(row, dtype=bool))
+        for v, row in zip(values, labels, strict=True)
+    ]
+
+    def pooled(rows: Iterable[int]) -> float:
+        return auroc(*(np.concatenate(column) for column in zip(*(arrays[i] for i in rows), strict=True)))
+
+    n, generator = len(values), np.random.default_rng(0)
+    found = [pooled(generator.integers(n, size=n)) for _ in range(draws)]
+    low, high = np.nanquantile(found, [0.025, 0.975]) if not np.all(np.isnan(found)) else (0.0, 1.0)
+    return {
+        "auroc": round(pooled(range(n)), 4),
+        "auroc_interval_95": [round(float(low), 4), round(float(high), 4)],
+    }
+
+
+TRUTHS = {
+    "marks": "marked flaws",
+    "rejected_only": "tokens that only the rejected reply has (a poor truth: most are harmless)",
+    "side": "rejected-only against chosen-only tokens",
+}
+
+
+def credit_rows(credit: dict) -> list[tuple[str, str, str, str]]:
+    """Truth, detector, AUROC and precision at 1, the last two with their 95% intervals, as text."""
+    return [
+        (
+            truth,
+            name,
+            _with_interval(credit[truth][name], "auroc"),
+            _with_interval(credit[truth][name], "precision_at_1"),
+        )
+        for truth in TRUTHS
+        if truth in credit
+        for name in DETECTORS
+    ]
+
+
+def _with_interval(found: dict, score: str) -> str:
+    if score not in found:
+        return ""
+    low, high = found[f"{score}_interval_95"]
+    return f"{found[score]:.2f} ({low:.2f} to {high:.2f})"

@@ -1,0 +1,53 @@
+"""How sure a figure is: Wilson intervals of shares, t intervals over seeds."""
+
+import math
+
+import numpy as np
+from scipy.stats import t as student_t
+
+
+def wilson_interval(successes: float, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95% Wilson score interval of a proportion; (0, 1) if n = 0."""
+    if n == 0:
+        return 0.0, 1.0
+    p, scale = successes / n, 1 + z * z / n
+    centre = (p + z * z / (2 * n)) / scale
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
+    return centre - half, centre + half
+
+
+def accuracy(margins: list[float]) -> float:
+    """The share of pairs with a positive margin; a tie counts one half. NaN for no pairs."""
+    return float(np.mean((np.sign(margins) + 1) / 2)) if len(margins) else float("nan")
+
+
+def accuracy_with_interval(margins: list[float]) -> dict:
+    """`accuracy` with its 95% Wilson interval and the number of pairs, rounded for a report."""
+    mean = accuracy(margins)
+    low, high = wilson_interval(mean * len(margins), len(margins))
+    return {"accuracy": round(mean, 4), "interval_95": [round(low, 4), round(high, 4)], "pairs": len(margins)}
+
+
+Row = dict[str, float]  # measure -> its value in one seed
+
+
+def over_seeds(values: list[float]) -> dict:
+    """Mean, standard deviation and the half-width of the 95% t interval over seeds; NaN for one seed."""
+    n, sd = len(values), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+    half = float(student_t.ppf(0.975, n - 1)) * sd / n**0.5 if n > 1 else float("nan")
+    return {"mean": float(np.mean(values)), "sd": sd, "half_95": half, "values": [float(v) for v in values]}
+
+
+def across(rows: list[Row]) -> dict[str, dict]:
+    """Each measure of the seeds' `rows`, `over_seeds`."""
+    return {measure: over_seeds([row[measure] for row in rows]) for measure in rows[0]}
+
+
+def across_tables(tables: list[dict[str, Row]]) -> dict[str, dict[str, dict]]:
+    """The same for tables of named rows, one table a seed."""
+    return {name: across([table[name] for table in tables]) for name in tables[0]}
+
+
+def plus_minus(found: dict, sign: str = "") -> str:
+    """A row of `over_seeds` as text: mean ± half-width; with `sign` "+" the mean shows its sign."""
+    return f"{found['mean']:{sign}.2f} ± {found['half_95']:.2f}"

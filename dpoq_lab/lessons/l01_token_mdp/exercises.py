@@ -1,0 +1,123 @@
+"""The exercises of lesson 01: solutions, cases, and the mistakes that are named."""
+
+import numpy as np
+from scipy.special import expit, logsumexp, softmax
+
+from dpoq_lab.lessons.check import Case, Exercise, checker
+
+
+def count_replies(V: int, H: int) -> int:
+    """Complete replies of at most H tokens, EOS being one of V: ended by EOS, or by the horizon."""
+    return sum((V - 1) ** t for t in range(H - 1)) + (V - 1) ** (H - 1) * V
+
+
+def reply_preference(r_w: np.ndarray, r_l: np.ndarray) -> float:
+    """p(w preferred to l) = sigma(sum r_w - sum r_l), eq. (1), for token rewards (N,) and (M,)."""
+    return expit(np.sum(r_w) - np.sum(r_l))
+
+
+def bandit_optimum(R: np.ndarray, pi_ref: np.ndarray, beta: float) -> np.ndarray:
+    """pi*(y) = pi_ref(y) e^{R(y)/beta} / Z of all N replies, (N,)."""
+    weight = pi_ref * np.exp(R / beta)
+    return weight / weight.sum()
+
+
+def bandit_value(R: np.ndarray, pi_ref: np.ndarray, beta: float) -> float:
+    """beta log Z = beta log sum_y pi_ref(y) e^{R(y)/beta}."""
+    return beta * np.log(np.sum(pi_ref * np.exp(R / beta)))
+
+
+def _one_hot(R: np.ndarray) -> np.ndarray:
+    return np.eye(len(R))[np.argmax(R)]
+
+
+RETURNS: list[Case] = [
+    (np.array([1.0, -0.5, 2.0]), np.array([0.2, 0.7, 0.1]), 0.5),
+    (np.array([-1.0, 0.3, 0.4, 0.0]), np.array([0.4, 0.1, 0.2, 0.3]), 2.0),
+]
+EXERCISES = {
+    "01.1": Exercise(
+        count_replies,
+        [(3, 3), (3, 2), (4, 5), (2, 6)],
+        [
+            ("EOS ends the reply; V**H lets the text go on after it.", lambda V, H: V**H),
+            (
+                "you counted the replies that end in EOS; here the horizon ends a reply too.",
+                lambda V, H: sum((V - 1) ** t for t in range(H)),
+            ),
+            (
+                "those are the replies of exactly H tokens; EOS may come earlier.",
+                lambda V, H: (V - 1) ** (H - 1) * V,
+            ),
+            (
+                "EOS leads on to no state: V - 1 tokens continue, not V.",
+                lambda V, H: sum(V**t for t in range(H - 1)) + V ** (H - 1) * V,
+            ),
+        ],
+    ),
+    "01.2": Exercise(
+        reply_preference,
+        [
+            (np.array([0.0, 2.0, -0.5]), np.array([-1.0, 0.4])),
+            (np.array([-1.0, 0.5]), np.array([0.1, 0.6, 0.2, 0.3])),
+        ],
+        [
+            (
+                "it compares means; equation (1) compares sums, whatever the lengths.",
+                lambda w, x: expit(np.mean(w) - np.mean(x)),
+            ),
+            ("w and l are swapped.", lambda w, x: expit(np.sum(x) - np.sum(w))),
+            (
+                "the exponentials are missing: returns may be negative.",
+                lambda w, x: np.sum(w) / (np.sum(w) + np.sum(x)),
+            ),
+            (
+                "the last token, EOS, is an action too and is paid.",
+                lambda w, x: expit(np.sum(w[:-1]) - np.sum(x[:-1])),
+            ),
+            (
+                "the longer reply was cut to the length of the shorter; all of it counts.",
+                lambda w, x: expit(np.sum(w[: len(x)]) - np.sum(x[: len(w)])),
+            ),
+            ("that is the difference of the returns; take sigma of it.", lambda w, x: np.sum(w) - np.sum(x)),
+        ],
+    ),
+    "01.3": Exercise(
+        bandit_optimum,
+        RETURNS,
+        [
+            (
+                "beta is missing: it is e^{R/beta}, in the numerator and in Z.",
+                lambda R, p, b: bandit_optimum(R, p, 1.0),
+            ),
+            (
+                "the numerator has e^{R/beta}, but Z was computed without beta.",
+                lambda R, p, b: p * np.exp(R / b) / np.sum(p * np.exp(R)),
+            ),
+            (
+                "beta divides the return; it does not multiply it.",
+                lambda R, p, b: bandit_optimum(b * R, p, 1.0),
+            ),
+            (
+                "pi_ref is missing: that is the optimum for a uniform reference.",
+                lambda R, p, b: softmax(R / b),
+            ),
+            ("it does not sum to 1: divide by Z.", lambda R, p, b: p * np.exp(R / b)),
+            ("that is the best reply alone, the limit beta -> 0.", lambda R, p, b: _one_hot(R)),
+        ],
+    ),
+    "01.4": Exercise(
+        bandit_value,
+        RETURNS,
+        [
+            ("the beta in front of the logarithm is missing.", lambda R, p, b: bandit_value(R, p, b) / b),
+            ("Z was computed without beta: it is e^{R/beta}.", lambda R, p, b: b * bandit_value(R, p, 1.0)),
+            ("beta is missing, inside and in front.", lambda R, p, b: bandit_value(R, p, 1.0)),
+            ("that is the hard maximum, the limit beta -> 0.", lambda R, p, b: np.max(R)),
+            ("that is the mean under pi_ref, the limit beta -> infinity.", lambda R, p, b: np.sum(p * R)),
+            ("pi_ref is missing in Z.", lambda R, p, b: b * logsumexp(R / b)),
+        ],
+    ),
+}
+
+check = checker(EXERCISES)

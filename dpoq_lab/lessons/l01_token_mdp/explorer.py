@@ -1,0 +1,88 @@
+"""Lesson 01's explorer: pay another reward on one edge, and the optimum moves."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+
+import ipywidgets as widgets
+import numpy as np
+
+from dpoq_lab.lessons.l01_token_mdp.figures import optimum_labels
+from dpoq_lab.theory.soft_bellman import solve, trajectory_probs
+from dpoq_lab.theory.token_mdp import (
+    Levels,
+    TokenMDP,
+    flat,
+    levels,
+    next_values,
+    reply_names,
+    state_names,
+)
+from dpoq_lab.views.controls import live_figure, on_change, row, scrolled, slider
+from dpoq_lab.views.tables import terms_table
+from dpoq_lab.views.token_view import signed
+from dpoq_lab.views.trees import draw_tree, tree_figure
+
+
+class RewardExplorer(widgets.VBox):
+    """Q*, V* and pi* of a tree while `beta` and the `reward` of one `edge` move.
+
+    `r` and `solution` are what the widgets made; `terms` shows eq. (7) at the state of the edge, and
+    `reading` says the result in a line.
+    """
+
+    def __init__(self, mdp: TokenMDP, words: Sequence[str], r: Levels) -> None:
+        self._mdp, self._words, self.r = mdp, words, r
+        self._states, self._replies = state_names(mdp, words), reply_names(mdp, words)
+        names = [f"{state} \u2192 {word}" for state in self._states for word in words]
+        edges = [(name, e) for e, name in enumerate(names)]
+        self.edge = widgets.Dropdown(options=edges, value=0, description="edge")
+        self.reward = slider("r of the edge", 0.0, -4.0, 4.0, 0.1)
+        self.beta = slider("beta", mdp.beta, 0.1, 4.0, 0.1)
+        self.figure = live_figure(tree_figure(mdp))
+        self.terms, self.reading = widgets.HTML(), widgets.HTML()
+        self.reward.value = self._paid()
+        on_change([self.edge], self._choose)
+        on_change([self.reward], self._pay)
+        on_change([self.beta], self._render)
+        controls = row(self.edge, self.reward, self.beta)
+        super().__init__([controls, self.reading, scrolled(self.figure), self.terms])
+        self._render()
+
+    def _paid(self) -> float:
+        return float(flat(self.r)[self.edge.value])
+
+    def _choose(self) -> None:
+        self.reward.value = self._paid()
+        self._render()
+
+    def _pay(self) -> None:
+        if self.reward.value != self._paid():
+            paid = flat(self.r)
+            paid[self.edge.value] = self.reward.value
+            self.r = levels(self._mdp, paid)
+            self._render()
+
+    def _render(self) -> None:
+        mdp, edge = replace(self._mdp, beta=self.beta.value), self.edge.value
+        self.solution = solve(mdp, self.r)
+        draw_tree(self.figure, optimum_labels(mdp, self._words, self.r, self.solution, edge))
+        first = edge - edge % mdp.vocabulary
+        here = slice(first, first + mdp.vocabulary)
+        Q, pi = flat(self.solution.Q), flat(self.solution.pi)
+        columns = {
+            "r": flat(self.r)[here],
+            "beta log pi_ref": mdp.beta * np.log(flat(mdp.pi_ref)[here]),
+            "V*(s')": flat(next_values(mdp, self.solution.V))[here],
+            "Q*": Q[here],
+            "Q* - V*": Q[here] - flat(self.solution.V)[edge // mdp.vocabulary],
+        }
+        state = self._states[edge // mdp.vocabulary]
+        self.terms.value = terms_table(f"Equation (7) at the state: {state}", self._words, columns, pi[here])
+        p = trajectory_probs(self.solution.pi)
+        self.reading.value = escape(
+            f"beta {mdp.beta:.1f}, r {signed(self._paid())} on {self.edge.label}: "
+            f"Q* {signed(Q[edge])}, pi* {pi[edge]:.2f} (pi_ref {flat(mdp.pi_ref)[edge]:.2f}), "
+            f"V*(s_0) {signed(self.solution.V[0][0])}; "
+            f"likeliest reply: {self._replies[p.argmax()]}, p {p.max():.2f}."
+        )

@@ -1,0 +1,59 @@
+"""Pairs that leave tokens open: which tokens a sample settles, how often it visits a state, what is removed.
+
+Shapes and order of trajectories as in `token_mdp`.
+"""
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from dpoq_lab.theory.example_trees import TOKENS
+from dpoq_lab.theory.population_dpo import Pairs
+from dpoq_lab.theory.token_mdp import Levels, TokenMDP, reply_names, trajectories
+
+
+def settled(mdp: TokenMDP, pairs: Pairs) -> Levels:
+    """Which pi(a|s) have a finite best value on `pairs`, levels (n_t, V) of bool.
+
+    Draw an arrow from each reply to those that it beat at least once. Two replies have a finite best
+    difference of scores if arrows lead both ways (Ford's condition for Bradley-Terry), and pi(.|s) is
+    made of the differences among the replies through s.
+    """
+    n = mdp.n_trajectories
+    won, lost = pairs.label > 0, pairs.label < 1
+    winner = np.concatenate([pairs.first[won], pairs.second[lost]])
+    loser = np.concatenate([pairs.second[won], pairs.first[lost]])
+    beats = csr_array((np.ones(len(winner)), (winner, loser)), shape=(n, n))
+    _, component = connected_components(beats, directed=True, connection="strong")
+    states = trajectories(mdp).states  # (N, H)
+    return [
+        np.repeat(
+            [[len(set(component[states[:, t] == i])) == 1] for i in range(len(level))], mdp.vocabulary, 1
+        )
+        for t, level in enumerate(mdp.pi_ref)
+    ]
+
+
+def visits(mdp: TokenMDP, pairs: Pairs, n: int) -> Levels:
+    """How many replies of a sample of `n` pairs pass through each state, levels (n_t,)."""
+    total = mdp.n_trajectories
+    count = np.bincount(pairs.first, pairs.weight, total) + np.bincount(pairs.second, pairs.weight, total)
+    states = trajectories(mdp).states  # (N, H), -1 after the end
+    return [
+        n * np.bincount(states[states[:, t] >= 0, t], count[states[:, t] >= 0], len(level))
+        for t, level in enumerate(mdp.pi_ref)
+    ]
+
+
+def removals(mdp: TokenMDP, pairs: Pairs) -> dict[str, Pairs]:
+    """The data sets of the selector: all pairs, and three with pairs removed."""
+    texts, tokens = reply_names(mdp, TOKENS), trajectories(mdp).tokens
+    gone = texts.index(f"no thanks {TOKENS[2]}")
+    same_start = tokens[pairs.first, 0] == tokens[pairs.second, 0]
+    long = trajectories(mdp).lengths == mdp.horizon
+    return {
+        "all pairs": pairs,
+        f"no pair holds '{texts[gone]}'": pairs.keep((pairs.first != gone) & (pairs.second != gone)),
+        "only pairs with the same first token": pairs.keep(same_start),
+        "only pairs of replies of three tokens": pairs.keep(long[pairs.first] & long[pairs.second]),
+    }

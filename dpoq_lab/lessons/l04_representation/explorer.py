@@ -1,0 +1,72 @@
+"""Lesson 04's explorer: rewards that are one to DPO, and pairs that leave tokens open."""
+
+from html import escape
+
+import ipywidgets as widgets
+import numpy as np
+
+from dpoq_lab.lessons.l04_representation.data import removals
+from dpoq_lab.lessons.l04_representation.figures import credit_labels
+from dpoq_lab.theory.example_trees import TOKENS, polite_tree
+from dpoq_lab.theory.population_dpo import all_pairs, undetermined
+from dpoq_lab.theory.soft_bellman import implicit_reward, preference, shape, solve
+from dpoq_lab.theory.token_mdp import Levels, largest, reply_names, terminal_only, trajectory_sums
+from dpoq_lab.views.controls import live_figure, on_change, row, scrolled, slider
+from dpoq_lab.views.trees import draw_tree, tree_figure
+
+LEGEND = (
+    "Blue: A* above 0; orange, dotted: below 0; grey, dashed, with a question mark: left open by the pairs."
+)
+
+
+class RepresentationExplorer(widgets.VBox):
+    """The readable tree with r and A* = beta log pi*/pi_ref on each token.
+
+    `late` moves reward along the path to the end, `phi` is the potential of the state after 'no', `end`
+    that of the terminal states, `data` removes pairs and marks the tokens left open. `labels` is what
+    stands on the tree.
+    """
+
+    def __init__(self) -> None:
+        self._mdp, self._r = polite_tree()
+        self._pairs = removals(self._mdp, all_pairs(trajectory_sums(self._r)))
+        self._open = {name: undetermined(self._mdp, pairs) for name, pairs in self._pairs.items()}
+        self._A = implicit_reward(self._mdp, solve(self._mdp, self._r).pi)
+        self.late = slider("reward to the end", 0.0, 0.0, 1.0, 0.05)
+        self.phi = slider("Phi after 'no'", 0.0, -2.0, 2.0, 0.1)
+        self.end = widgets.ToggleButtons(
+            options=["0", "2 at every end", f"2 at 'no thanks {TOKENS[2]}'"], description="Phi(end)"
+        )
+        self.data = widgets.Dropdown(
+            options=list(self._pairs), description="data", layout=widgets.Layout(width="32em")
+        )
+        self.figure, self.reading = live_figure(tree_figure(self._mdp)), widgets.HTML()
+        on_change((self.late, self.phi, self.end, self.data), self._render)
+        top = [row(self.late, self.phi), self.end, self.data]
+        super().__init__([*top, self.reading, scrolled(self.figure), widgets.HTML(LEGEND)])
+        self._render()
+
+    def reward(self) -> Levels:
+        """The reward that the controls describe, levels (n_t, V)."""
+        mdp, late = self._mdp, self.late.value
+        moved = [(1 - late) * x + late * y for x, y in zip(self._r, terminal_only(mdp, self._r), strict=True)]
+        phi = [np.zeros(len(level)) for level in mdp.pi_ref]
+        phi[1][1] = self.phi.value
+        one = np.array([text == f"no thanks {TOKENS[2]}" for text in reply_names(mdp, TOKENS)])
+        return shape(mdp, moved, phi, [0.0, 2.0, 2.0 * one][self.end.index])
+
+    def _render(self) -> None:
+        mdp, r = self._mdp, self.reward()
+        solution, left_open = solve(mdp, r), self._open[self.data.value]
+        A = implicit_reward(mdp, solution.pi)
+        self.labels = credit_labels(mdp, TOKENS, r, solution, left_open)
+        draw_tree(self.figure, self.labels)
+        R, R_new = trajectory_sums(self._r), trajectory_sums(r)
+        moved = [largest(r, self._r), largest(A, self._A)]
+        flipped = abs(preference(R_new[:, None], R_new) - preference(R[:, None], R)).max()
+        count = int(np.concatenate(left_open).sum())
+        self.reading.value = escape(
+            f"Largest change: reward of a token {moved[0]:.2f}, A* of a token {moved[1]:.2f}, "
+            f"probability of a preference {flipped:.2f}. Tokens left open by the pairs: {count} of "
+            f"{mdp.n_states * mdp.vocabulary}."
+        )

@@ -1,0 +1,21 @@
+"""Lesson 05's explorer: what DPO's loss does to one pair."""
+
+import ipywidgets as widgets
+
+from dpoq_lab.lessons.l05_train_dpo.figures import dpo_loss_figure, draw_dpo_loss
+from dpoq_lab.views.controls import live_figure, on_change, row, slider
+
+
+class LossExplorer(widgets.VBox):
+    """-log sigma(beta d) and how hard it pushes, for the log-ratio difference d of one pair."""
+
+    def __init__(self) -> None:
+        self.beta = slider("beta", 0.1, 0.02, 1.0, 0.02)
+        self.difference = slider("d (nats)", 0.0, -20.0, 20.0, 0.5)
+        self.figure, self.reading = live_figure(dpo_loss_figure()), widgets.HTML()
+        on_change((self.beta, self.difference), self._render)
+        super().__init__([row(self.beta, self.difference), self.figure, self.reading])
+        self._render()
+
+    def _render(self) -> None:
+        self.reading.value = draw_dpo_loss(self.figure, self.beta.value, self.difference.value)

@@ -1,0 +1,136 @@
+"""Two beams side by side on order notes: step through each tree, see what was kept, pruned and finished."""
+
+from html import escape
+
+import ipywidgets as widgets
+import torch
+
+from dpoq_lab.encoding import EncodedPair
+from dpoq_lab.lessons.l07_search.figures import draw_search, search_figure
+from dpoq_lab.order_notes.language import true_score
+from dpoq_lab.order_notes.recipe import BETA, Policies
+from dpoq_lab.search.beams import Search, SearchTree, beam_search
+from dpoq_lab.search.scorers import ModelScorer, Scorer
+from dpoq_lab.theory.token_mdp import Tokens
+from dpoq_lab.views.controls import live_figure, on_change, pair_dropdown, row
+from dpoq_lab.views.token_view import signed, visible
+
+POLICIES = ("base", "SFT", "DPO from SFT", "DPO from base")
+MAX_TOKENS = 60
+
+
+def replay(tree: SearchTree, scorer: Scorer, prompt: Tokens) -> list[float]:
+    """The sum of log pi of every node's prefix under another policy, in nats."""
+    state, log_pi = scorer.start(prompt)
+    rows, sums = {-1: 0}, [0.0] * len(tree.nodes)
+    parents = {node.parent for node in tree.nodes}
+    for step in range(1, max(node.step for node in tree.nodes) + 1):
+        nodes = [i for i, node in enumerate(tree.nodes) if node.step == step]
+        for i in nodes:
+            before = tree.nodes[i].parent
+            sums[i] = (sums[before] if before >= 0 else 0.0) + float(
+                log_pi[rows[before], tree.nodes[i].token]
+            )
+        going = [i for i in nodes if i in parents]
+        if going:
+            came = torch.tensor([rows[tree.nodes[i].parent] for i in going])
+            state, log_pi = scorer.step(state, came, torch.tensor([tree.nodes[i].token for i in going]))
+            rows = {i: k for k, i in enumerate(going)}
+    return sums
+
+
+class BeamPanel(widgets.VBox):
+    """One search: `policy`, `width`, `penalty`; the tree up to a step, and the best reply of all.
+
+    `found` is what the search returned.
+    """
+
+    def __init__(self, policies: Policies, policy: str) -> None:
+        self._policies, self._step = policies, 1
+        self._pair: EncodedPair | None = None
+        self.policy = widgets.Dropdown(options=POLICIES, value=policy, description="policy")
+        self.width = widgets.IntSlider(3, min=1, max=10, description="width", continuous_update=False)
+        self.penalty = widgets.FloatSlider(
+            1.0, min=0.0, max=2.0, step=0.5, description="penalty", continuous_update=False
+        )
+        self.figure, self.reading = live_figure(search_figure()), widgets.HTML()
+        on_change((self.policy, self.width, self.penalty), self.search)
+        controls = [self.policy, self.width, self.penalty]
+        super().__init__([*controls, self.figure, self.reading], layout={"width": "50%"})
+
+    def ask(self, pair: EncodedPair) -> None:
+        """Search for a reply to this pair's prompt."""
+        self._pair = pair
+        self.search()
+
+    def search(self) -> None:
+        """Search again and draw."""
+        prompt, eos = tuple(self._pair.chosen.prompt_ids), self._policies.tokenizer.eos_token_id
+        name = self.policy.value
+        reference = self._policies.references.get(name, "base")
+        scorer, other = (ModelScorer(self._policies.models[n], eos) for n in (name, reference))
+        self.found: Search = beam_search(
+            scorer, prompt, self.width.value, MAX_TOKENS, length_penalty=self.penalty.value
+        )
+        tree = self.found.tree
+        r = [
+            BETA * (node.sum_log_pi - log_ref)
+            for node, log_ref in zip(tree.nodes, replay(tree, other, prompt), strict=True)
+        ]
+        texts = [self._text(tree.tokens(i)) for i in range(len(tree.nodes))]
+        self._words = [escape(visible(self._policies.tokenizer.decode([n.token]))) for n in tree.nodes]
+        self._hovers = [
+            f"{escape(text[-60:])}<br>log pi {signed(node.sum_log_pi)}, implicit reward {signed(reward)}, "
+            f"true score so far {signed(true_score(self._pair.pair.prompt, text))}"
+            for node, reward, text in zip(tree.nodes, r, texts, strict=True)
+        ]
+        self.show(self._step)
+
+    def _text(self, tokens: Tokens) -> str:
+        return self._policies.tokenizer.decode(tokens, skip_special_tokens=True)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the search took."""
+        return max(node.step for node in self.found.tree.nodes)
+
+    def show(self, step: int) -> None:
+        """Draw the tree up to `step`."""
+        self._step = step
+        draw_search(self.figure, self.found.tree, self._words, self._hovers, min(step, self.steps))
+        best = self.found.hypotheses[0]
+        text = self._text(best.tokens)
+        score = true_score(self._pair.pair.prompt, text)
+        state = "ended" if best.finished else "cut, it never ended"
+        self.reading.value = (
+            f"<b>{state}</b> after {len(best.tokens)} tokens, log pi {signed(best.log_pi)}, "
+            f"true score <b>{signed(score)}</b> of +6<br>{escape(text)}"
+        )
+
+
+class SearchExplorer(widgets.VBox):
+    """`pair` chooses the prompt, `step` lets both trees grow; `left` and `right` are the two searches."""
+
+    def __init__(self, policies: Policies, pairs: list[EncodedPair]) -> None:
+        self._pairs = pairs
+        self.pair = pair_dropdown(pairs)
+        self.left = BeamPanel(policies, "DPO from SFT")
+        self.right = BeamPanel(policies, "base")
+        self.step = widgets.IntSlider(6, min=1, max=MAX_TOKENS, description="step")
+        self.prompt = widgets.HTML()
+        on_change([self.pair], self._show)
+        on_change([self.step], self._grow)
+        both = widgets.HBox([self.left, self.right])
+        super().__init__([row(self.pair, self.step), self.prompt, both])
+        self._show()
+        self._grow()
+
+    def _show(self) -> None:
+        pair = self._pairs[self.pair.value]
+        self.prompt.value = f"<b>Prompt</b> {escape(pair.pair.prompt)}"
+        for panel in (self.left, self.right):
+            panel.ask(pair)
+
+    def _grow(self) -> None:
+        for panel in (self.left, self.right):
+            panel.show(self.step.value)

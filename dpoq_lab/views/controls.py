@@ -1,0 +1,55 @@
+"""Controls that explorers share: sliders, rows, a figure that is redrawn, the choice of a pair."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+
+from dpoq_lab.views.figures import CONFIG
+
+if TYPE_CHECKING:
+    from dpoq_lab.encoding import EncodedPair
+
+WIDE_CHOICE = {"width": "40em", "max_width": "98%"}
+
+
+def slider(name: str, value: float, low: float, high: float, step: float) -> widgets.FloatSlider:
+    """A slider with its name in full."""
+    look = {"style": {"description_width": "initial"}, "layout": {"width": "24em"}}
+    return widgets.FloatSlider(value, min=low, max=high, step=step, description=name, **look)
+
+
+def row(*controls: widgets.Widget) -> widgets.HBox:
+    """Controls side by side, or below one another where the page is narrow or enlarged."""
+    return widgets.HBox(controls, layout={"flex_flow": "row wrap"})
+
+
+def scrolled(figure: go.FigureWidget) -> widgets.Box:
+    """The figure in a box that scrolls where a page is narrower than the figure."""
+    return widgets.Box([figure], layout=widgets.Layout(overflow="auto"))
+
+
+def live_figure(figure: go.Figure) -> go.FigureWidget:
+    """A figure that the page redraws when its traces change."""
+    live = go.FigureWidget(figure)
+    live._config = CONFIG  # plotly has no public name for it
+    return live
+
+
+def on_change(controls: Iterable[widgets.Widget], render: Callable[[], None]) -> None:
+    """Call `render` whenever the value of one of `controls` changes."""
+    for control in controls:
+        control.observe(lambda _: render(), "value")
+
+
+def pair_dropdown(pairs: "list[EncodedPair]") -> widgets.Dropdown:
+    """A choice of a pair, by number, named by the start of its prompt."""
+    names = [(f"{i}: {prompt_text(pair)[:60]}", i) for i, pair in enumerate(pairs)]
+    return widgets.Dropdown(options=names, description="pair", layout=WIDE_CHOICE)
+
+
+def prompt_text(pair: "EncodedPair") -> str:
+    """The prompt, of a chat its last message."""
+    prompt = pair.pair.prompt
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"]

@@ -1,0 +1,76 @@
+"""Lesson 03's explorer: widgets are moved, and the drawing is held against the solver."""
+
+import time
+
+import numpy as np
+import pytest
+
+from dpoq_lab.lessons.l03_inverse_q.explorer import ReductionExplorer, token_names
+from dpoq_lab.theory.example_trees import TOKENS, polite_tree
+from dpoq_lab.theory.population_dpo import all_pairs, fit_dpo
+from dpoq_lab.theory.soft_bellman import implicit_reward, reverse_kl, solve
+from dpoq_lab.theory.token_mdp import flat, largest, trajectory_sums
+
+
+def drawn(explorer):
+    return np.array(explorer.figure.data[1].x), np.array(explorer.figure.data[1].y)
+
+
+@pytest.mark.parametrize(("beta", "reward"), [(0.1, 4.0), (0.5, 0.0), (3.0, -2.0)])
+def test_with_the_sum_every_token_lies_on_the_diagonal(beta, reward):
+    explorer = ReductionExplorer()
+    explorer.beta.value, explorer.reward.value = beta, reward
+    mdp, r = polite_tree(beta)
+    r[1][1, 0] = reward
+    exact = solve(mdp, r)
+    x, y = drawn(explorer)
+    assert x == pytest.approx(flat(implicit_reward(mdp, exact.pi)).clip(-6, 6), abs=1e-12)
+    assert y == pytest.approx(x, abs=1e-5)
+    kl = reverse_kl(mdp, exact.pi)
+    assert list(explorer.figure.data[4].y) == pytest.approx([kl, beta / 2])
+    assert (
+        f"largest error of a token 0.00, median 0.00. KL of the optimum {kl:.2f} nats"
+        in explorer.reading.value
+    )
+
+
+def test_the_mean_has_the_same_loss_and_other_tokens():
+    explorer = ReductionExplorer()
+    loss = explorer.reading.value.split(". beta")[0].removeprefix("sum")
+    explorer.reduction.value = "mean"
+    assert explorer.reading.value.startswith(f"mean{loss}. ")
+    mdp, r = polite_tree()
+    found = implicit_reward(mdp, fit_dpo(mdp, all_pairs(trajectory_sums(r)), "mean").pi)
+    assert drawn(explorer)[1] == pytest.approx(flat(found).clip(-6, 6), abs=1e-4)
+    assert largest(found, implicit_reward(mdp, solve(mdp, r).pi)) > 5
+
+
+def test_without_eos_tokens_leave_the_frame():
+    explorer = ReductionExplorer()
+    explorer.reduction.value = "sum without EOS"
+    assert "Beyond the frame" in explorer.reading.value
+    assert not explorer.reading.value.startswith("sum without EOS: loss 0.5267")
+
+
+def test_token_names_say_what_went_before():
+    names = token_names(polite_tree()[0])
+    assert names[:4] == [*TOKENS, "thanks after 'thanks'"]
+    assert names[-1] == f"{TOKENS[2]} after 'no no'"
+
+
+def test_every_move_redraws_within_100_ms():
+    explorer, times = ReductionExplorer(), []
+    first, *others = [explorer.reduction, explorer.beta, explorer.reward]
+    for option in first.options:
+        first.value = option
+        for control in others:
+            for value in positions(control):
+                start = time.thread_time()
+                control.value = value
+                times.append(time.thread_time() - start)
+    assert len(times) > 60
+    assert np.quantile(times, 0.95) < 0.1
+
+
+def positions(control):
+    return getattr(control, "options", None) or np.linspace(control.min, control.max, 12).tolist()

@@ -1,0 +1,90 @@
+"""Lesson 04's explorer: widgets are moved, and the drawing is held against the solver."""
+
+import time
+
+import numpy as np
+import pytest
+
+from dpoq_lab.lessons.l04_representation.data import removals
+from dpoq_lab.lessons.l04_representation.explorer import RepresentationExplorer
+from dpoq_lab.theory.example_trees import polite_tree
+from dpoq_lab.theory.population_dpo import all_pairs, fit_dpo, undetermined
+from dpoq_lab.theory.soft_bellman import implicit_reward, shape, solve
+from dpoq_lab.theory.token_mdp import flat, largest, terminal_only, trajectory_sums
+from dpoq_lab.views.token_view import signed
+
+
+@pytest.fixture
+def explorer():
+    return RepresentationExplorer()
+
+
+mdp, r = polite_tree()
+A = implicit_reward(mdp, solve(mdp, r).pi)
+
+
+def drawn(explorer):
+    """The texts above and below the edges of the tree in the page."""
+    return [trace.text for trace in explorer.figure.data[21:23]]
+
+
+def credits(explorer):
+    return [label.removeprefix("A* ").rstrip("?") for label in drawn(explorer)[1]]
+
+
+def test_moving_reward_to_the_end_moves_r_and_no_credit(explorer):
+    before, text = credits(explorer), drawn(explorer)
+    explorer.late.value = 1.0
+    assert largest(explorer.reward(), terminal_only(mdp, r)) < 1e-12
+    assert credits(explorer) == before
+    assert drawn(explorer) != text
+    assert sorted(before) == sorted(signed(a) for a in flat(A))
+    assert (
+        "reward of a token 2.00, A* of a token 0.00, probability of a preference 0.00"
+        in explorer.reading.value
+    )
+
+
+@pytest.mark.parametrize(("end", "broken"), [(0, False), (1, False), (2, True)])
+def test_a_potential_matters_only_if_it_varies_over_the_ends(explorer, end, broken):
+    before = credits(explorer)
+    explorer.phi.value, explorer.end.index = 1.5, end
+    phi = [np.zeros(1), np.array([0, 1.5]), np.zeros(4)]
+    if end < 2:
+        assert largest(explorer.reward(), shape(mdp, r, phi, [0.0, 2.0][end])) < 1e-12
+    assert (credits(explorer) != before) == broken
+    assert ("A* of a token 0.00" not in explorer.reading.value) == broken
+
+
+def test_removed_pairs_mark_the_tokens_left_open(explorer):
+    data = removals(mdp, all_pairs(trajectory_sums(r)))
+    for name, count in zip(explorer.data.options, (0, 9, 3, 9), strict=True):
+        explorer.data.value = name
+        assert np.concatenate(undetermined(mdp, data[name])).sum() == count
+        assert sum("?" in label for label in drawn(explorer)[1]) == count
+        assert f"left open by the pairs: {count} of 21" in explorer.reading.value
+
+
+def test_what_is_not_left_open_is_recovered():
+    for data in removals(mdp, all_pairs(trajectory_sums(r))).values():
+        found = implicit_reward(mdp, fit_dpo(mdp, data).pi)
+        for x, y, left_open in zip(found, A, undetermined(mdp, data), strict=True):
+            assert abs(x - y)[~left_open].max(initial=0) < 1e-6
+
+
+def test_every_move_redraws_within_100_ms():
+    explorer, times = RepresentationExplorer(), []
+    first, *others = [explorer.end, explorer.data, explorer.late, explorer.phi]
+    for option in first.options:
+        first.value = option
+        for control in others:
+            for value in positions(control):
+                start = time.thread_time()
+                control.value = value
+                times.append(time.thread_time() - start)
+    assert len(times) > 60
+    assert np.quantile(times, 0.95) < 0.1
+
+
+def positions(control):
+    return getattr(control, "options", None) or np.linspace(control.min, control.max, 12).tolist()

@@ -1,0 +1,83 @@
+"""The beam explorer: moving widgets changes tree, marker and reading; its numbers are those of the models."""
+
+import pytest
+
+from dpoq_lab.lessons.l07_search.explorer import SearchExplorer, replay
+from dpoq_lab.lessons.l07_search.figures import places, regret_figure, width_figure
+from dpoq_lab.order_notes.language import order_pairs
+from dpoq_lab.order_notes.recipe import encode, stored_policies
+from dpoq_lab.search.beams import beam_search
+from dpoq_lab.search.scorers import ModelScorer
+
+
+@pytest.fixture(scope="module")
+def policies():
+    return stored_policies()
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return encode(order_pairs(3, 11))
+
+
+@pytest.fixture
+def explorer(policies, pairs):
+    return SearchExplorer(policies, pairs)
+
+
+def drawn(panel):
+    return {trace.name: len(trace.x or ()) for trace in panel.figure.data[1:]}
+
+
+def test_the_tree_grows_with_the_step_and_shows_a_window(explorer):
+    explorer.step.value = 1
+    assert drawn(explorer.left) == {"kept": 3, "pruned": 3, "finished": 0}
+    explorer.step.value = 4
+    assert drawn(explorer.left)["kept"] == 12
+    explorer.step.value = 60
+    assert drawn(explorer.left)["finished"] > 0
+    assert min(explorer.left.figure.data[1].x) > 6
+
+
+def test_width_penalty_policy_and_prompt_search_again(explorer):
+    before = explorer.right.reading.value
+    explorer.left.width.value = 5
+    explorer.step.value = 1
+    assert drawn(explorer.left)["kept"] == 5
+    assert explorer.right.reading.value == before
+    explorer.right.policy.value = "SFT"
+    assert explorer.right.reading.value != before
+    explorer.pair.value = 1
+    assert "true score" in explorer.left.reading.value
+    explorer.left.penalty.value = 0.0
+    assert explorer.left.found.hypotheses[0].score == pytest.approx(
+        explorer.left.found.hypotheses[0].log_pi, abs=1e-4
+    )
+
+
+def test_a_replay_under_the_same_policy_gives_the_same_sums(policies, pairs):
+    scorer = ModelScorer(policies.models["SFT"], policies.tokenizer.eos_token_id)
+    prompt = tuple(pairs[0].chosen.prompt_ids)
+    tree = beam_search(scorer, prompt, 4, 40).tree
+    assert replay(tree, scorer, prompt) == pytest.approx([n.sum_log_pi for n in tree.nodes], abs=1e-3)
+
+
+def test_hovers_say_log_pi_reward_and_score_escaped(explorer):
+    text = explorer.left.figure.data[1].hovertext[0]
+    assert all(part in text for part in ("log pi", "implicit reward", "true score so far"))
+    panel = explorer.left
+    ends = [w for w, n in zip(panel._words, panel.found.tree.nodes, strict=True) if n.token == 0]
+    assert set(ends) == {"&lt;|end|&gt;"}
+
+
+def test_nodes_of_a_step_stand_below_one_another_in_order(explorer):
+    at = places(explorer.left.found.tree)
+    assert at[:6] == [(1, -1.0), (1, -2.0), (1, -3.0), (1, -4.0), (1, -5.0), (1, -6.0)]
+
+
+def test_figures_of_the_lesson_hold_their_curves():
+    figure = regret_figure([0.0, 1.0], {name: [0.0, 0.5] for name in "abcd"})
+    assert [trace.name for trace in figure.data] == list("abcd")
+    row = {"mean": 1.0, "half_95": 0.2}
+    summary = {name: {"width 1, penalty 0": {"score": row}} for name in "abcd"}
+    assert width_figure(summary, "score", 0, [1], "score").data[0].error_y.array == (0.2,)

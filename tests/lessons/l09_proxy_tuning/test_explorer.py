@@ -1,0 +1,58 @@
+"""The proxy explorer: lambda moves the mixture and nothing else; its numbers are those of the models."""
+
+import pytest
+
+from dpoq_lab.lessons.l09_proxy_tuning.explorer import ProxyExplorer
+from dpoq_lab.order_notes.language import order_pairs
+from dpoq_lab.order_notes.recipe import encode, stored_policies
+
+
+@pytest.fixture
+def explorer():
+    policies = stored_policies()
+    small = policies.models
+    proxies = {name: small[name] for name in ("DPO from base", "DPO from SFT")}
+    return ProxyExplorer(
+        small["base"], proxies, small["base"], policies.tokenizer, encode(order_pairs(3, 11))
+    )
+
+
+def bars(explorer):
+    words = explorer.figure.layout.yaxis.ticktext
+    return {trace.name: dict(zip(words, trace.x, strict=True)) for trace in explorer.figure.data}
+
+
+def test_at_lambda_0_the_mixture_is_the_base(explorer):
+    explorer.lam.value = 0.0
+    assert bars(explorer)["mixture"] == pytest.approx(bars(explorer)["base"], abs=1e-6)
+
+
+def test_the_mixture_is_equation_14_of_what_each_model_says_alone(explorer):
+    explorer.lam.value = 1.5
+    policies = stored_policies()
+    text = f"{order_pairs(3, 11)[0].prompt}hello ,"
+    ids = policies.tokenizer(text, return_tensors="pt")["input_ids"]
+    names = ("base", "DPO from base", "base")
+    p_base, p_proxy, p_ref = (policies.models[name](ids).logits[0, -1].softmax(-1) for name in names)
+    weight = p_base * (p_proxy / p_ref) ** 1.5
+    for word, p in bars(explorer)["mixture"].items():
+        token = policies.tokenizer.convert_tokens_to_ids(word.replace("\u2039", "<"))
+        assert p == pytest.approx(float(weight[token] / weight.sum()), abs=1e-5)
+
+
+def test_lambda_leaves_base_and_delta_alone(explorer):
+    before = [log_pi.clone() for log_pi in explorer.log_pis]
+    explorer.lam.value = 2.5
+    assert all((a == b).all() for a, b in zip(explorer.log_pis, before, strict=True))
+    assert "lambda 2.5" in explorer.reading.value
+
+
+def test_prompt_proxy_and_text_are_read_again(explorer):
+    shown = [bars(explorer)["delta"]]
+    explorer.proxy.value = "DPO from SFT"
+    shown.append(bars(explorer)["delta"])
+    explorer.told.value = "hello , Anna wants a"
+    shown.append(bars(explorer)["delta"])
+    explorer.pair.value = 2
+    shown.append(bars(explorer)["delta"])
+    assert all(a != b for a, b in zip(shown, shown[1:], strict=False))

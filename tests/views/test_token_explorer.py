@@ -1,0 +1,105 @@
+"""The token explorer: real widgets are moved, and what changed is asserted."""
+
+import time
+
+import numpy as np
+import pytest
+
+from dpoq_lab.encoding import Response
+from dpoq_lab.models import tiny as build_tiny
+from dpoq_lab.rewards import TokenScores, score_responses
+from dpoq_lab.views import token_explorer as explorers
+from dpoq_lab.views.token_explorer import TokenExplorer, token_detail
+
+
+@pytest.fixture
+def explorer(tiny, tokenizer, train_pairs):
+    return TokenExplorer(tiny, build_tiny(seed=1), tokenizer, train_pairs[:4], beta=0.1)
+
+
+def values(picker):
+    return [cell["value"] for cell in picker.cells]
+
+
+def test_it_opens_on_the_first_pair_with_both_responses(explorer, train_pairs):
+    for role in ("chosen", "rejected"):
+        shown = explorer.pickers[role].cells
+        assert len(shown) == len(getattr(train_pairs[0], role).ids)
+        assert shown[-1]["text"] == "\u27e8EOS\u27e9"
+        assert role in explorer.sums[role].value
+    assert any(cell["flaw"] for cell in explorer.pickers["rejected"].cells)
+
+
+def test_another_pair_changes_tokens_prompt_and_boxes(explorer, train_pairs):
+    before = explorer.pickers["chosen"].cells
+    explorer.pair.value = 2
+    assert explorer.pickers["chosen"].cells != before
+    assert explorer.edit["chosen"].value == train_pairs[2].pair.chosen
+    assert train_pairs[2].pair.prompt[0]["content"][:9] in explorer.prompt.value
+
+
+def test_choosing_a_token_shows_its_numbers_and_alternatives(explorer):
+    explorer.pickers["rejected"].selected = 1
+    scores = explorer._scores["rejected"]
+    assert f"log pi = {explorers.signed(scores.logp_policy[1])}" in explorer.detail.value
+    assert f"log pi_ref = {explorers.signed(scores.logp_reference[1])}" in explorer.detail.value
+    assert explorer.detail.value.count("<code>") == 10
+    explorer.pickers["chosen"].selected = 0
+    assert explorer.pickers["rejected"].selected == -1
+
+
+def test_beta_scales_every_reward_and_calls_no_model(explorer, monkeypatch):
+    before = explorer._scores["rejected"].rewards(0.1)
+    monkeypatch.setattr(explorers, "score_responses", lambda *a, **k: pytest.fail("a model was called"))
+    explorer.pickers["rejected"].selected = 0
+    detail = explorer.detail.value
+    explorer.beta.value = 0.2
+    assert values(explorer.pickers["rejected"]) == [explorers.signed(2 * r) for r in before]
+    assert explorer.detail.value != detail
+
+
+def test_an_edited_response_is_scored_by_the_models(explorer, tiny, tokenizer):
+    text = explorer.edit["rejected"].value + " Sorry."
+    explorer.edit["rejected"].value = text
+    scores = explorer._scores["rejected"]
+    assert scores.response.text == text
+    expected = score_responses(tiny, build_tiny(seed=1), tokenizer, [scores.response])[0]
+    assert scores.logp_policy == pytest.approx(expected.logp_policy)
+    assert "Scored again" in explorer.message.value
+    assert not any(cell["flaw"] for cell in explorer.pickers["rejected"].cells)
+
+
+def test_text_that_cannot_be_scored_says_why_and_loses_nothing(explorer):
+    before = values(explorer.pickers["rejected"])
+    explorer.edit["rejected"].value = "no<|end|>way"
+    assert "before its end" in explorer.message.value
+    explorer.edit["rejected"].value = "  "
+    assert "is empty" in explorer.message.value
+    assert values(explorer.pickers["rejected"]) == before
+
+
+def test_hostile_text_is_escaped_wherever_it_is_shown(explorer):
+    explorer.edit["rejected"].value = "<img src=x onerror=alert(1)>"
+    for index in range(len(explorer.pickers["rejected"].cells)):
+        explorer.pickers["rejected"].selected = index
+        assert "<img" not in explorer.detail.value
+    assert "<img" not in explorer.prompt.value + explorer.message.value
+
+
+def test_a_hostile_alternative_is_escaped():
+    hostile = [("<img src=x onerror=alert(1)>", -1.0)]
+    response = Response([0], [1], [(0, 3)], "<b>")
+    scores = TokenScores(response, [-1.0], [-2.0], [0.0], [0.0], [hostile], [hostile], [0.0])
+    detail = token_detail(scores, 0, 0.1)
+    assert "<img" not in detail
+    assert "<b><b>" not in detail
+    assert detail.count("&lt;img") == 2
+
+
+def test_moving_beta_redraws_within_100_ms(explorer):
+    times = []
+    for beta in np.linspace(0.01, 2.0, 40):
+        start = time.thread_time()
+        explorer.beta.value = round(float(beta), 2)
+        times.append(time.thread_time() - start)
+    assert np.quantile(times, 0.95) < 0.1

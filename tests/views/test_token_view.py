@@ -1,0 +1,97 @@
+"""The heat map: escaped, its white space shown, centred on 0, its sign readable without colour."""
+
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpoq_lab.views.token_view import background, cells, heat_map, legend, signed, visible
+
+HOSTILE = '</script><img src=x onerror="alert(1)"><b>&amp;'
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def parsed(html):
+    parser = Tags()
+    parser.feed(html)
+    return parser
+
+
+def test_hostile_tokens_stay_text():
+    page = parsed(heat_map([HOSTILE], [0.0], 1.0, caption=HOSTILE))
+    assert set(page.tags) == {"div", "span"}
+    assert page.text.count(HOSTILE.replace(" ", "\u00b7")) == 1
+    assert HOSTILE in page.text  # the caption
+
+
+@given(st.text(), st.floats(-9, 9))
+def test_any_token_makes_only_divs_and_spans(token, value):
+    assert set(parsed(heat_map([token], [value], 1.0)).tags) == {"div", "span"}
+
+
+def test_white_space_and_eos_are_visible():
+    assert visible(" a\n\tb") == "\u00b7a\u21b5\u21e5b"
+    assert visible("\u27e8EOS\u27e9") == "\u27e8EOS\u27e9"
+    assert visible("") == "\u2205"
+    assert visible("\x00\u202e") == "\\x00\\x202e"  # control and direction marks cannot act
+
+
+def test_numbers_always_carry_their_sign():
+    assert [signed(v) for v in (0.0, -0.0, 0.004, -0.004, 1.5, -1.5)] == [
+        "+0.00", "+0.00", "+0.00", "+0.00", "+1.50", "\u22121.50",
+    ]  # fmt: skip
+
+
+def test_the_scale_is_centred_on_0_clipped_and_symmetric():
+    assert background(0.0, 2.0) == "rgb(255,255,255)"
+    assert background(2.0, 2.0) == background(99.0, 2.0) == "rgb(67,147,195)"
+    assert background(-2.0, 2.0) == background(-99.0, 2.0) == "rgb(224,130,20)"
+    assert background(float("nan"), 2.0) == "rgb(255,255,255)"
+    with pytest.raises(ValueError, match="above 0"):
+        background(1.0, 0.0)
+
+
+def luminance(css):
+    def channel(c):
+        c /= 255
+        return c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+
+    r, g, b = (channel(int(c)) for c in css[4:-1].split(","))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+@pytest.mark.parametrize("value", [i / 20 for i in range(-20, 21)])
+def test_text_has_contrast_on_every_background(value):
+    """WCAG AA: at least 4.5 to 1."""
+    paper = luminance(background(value, 1.0))
+    ink = luminance("rgb(17,17,17)")
+    assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) >= 4.5
+
+
+def test_flaws_are_underlined_and_lengths_must_agree():
+    assert [cell.flaw for cell in cells(["a", "b"], [0.0, 1.0], 1.0, [False, True])] == [False, True]
+    assert heat_map(["a", "b"], [0.0, 1.0], 1.0, flaws=[False, True]).count("flaw") == 2
+    with pytest.raises(ValueError, match="zip"):
+        cells(["a"], [0.0, 1.0], 1.0)
+
+
+def test_the_legend_names_its_limits():
+    assert "\u22120.50" in legend(0.5)
+    assert "+0.50" in legend(0.5)
+
+
+def test_the_legend_brings_the_style_of_the_maps():
+    """Without it the numbers stand in one line with the tokens, which runs off the page."""
+    assert ".dpoq-token .v{display:block" in legend(0.5)
