@@ -18,11 +18,6 @@ def data_folder() -> Path:
     return kit_folder() / "data"
 
 
-def lessons_folder() -> Path:
-    """The numbered notebooks."""
-    return kit_folder() / "notebooks"
-
-
 def runs_folder() -> Path:
     """Where lessons keep what they train: `runs/` in the clone, which git ignores."""
     return kit_folder() / "runs"

@@ -1,24 +1,15 @@
 """Credit assignment, on cases small enough to do by hand."""
 
 import pytest
+from hand_made import one_character_tokens
 
 from dpoq_lab.credit import chance_of_a_hit, credit_report
-from dpoq_lab.encoding import Response
-from dpoq_lab.rewards import TokenScores
-
-
-def scores(ids, logp, logp_ref, flaws=()):
-    """A response of one-character tokens with given log-probabilities."""
-    offsets = [(i, i + 1) for i in range(len(ids))]
-    zeros, none = [0.0] * len(ids), [[] for _ in ids]
-    response = Response([0], ids, offsets, "x" * len(ids), flaws)
-    return TokenScores(response, logp, logp_ref, zeros, zeros, none, none, zeros)
 
 
 def test_credit_finds_the_marked_token_by_reward_and_not_by_surprisal():
     """The flaw is token 1 (r = -1); the most surprising token is 2, and it is harmless."""
-    chosen = scores([1, 9, 3], [-1.0, -1.0, -4.0], [-1.0, -1.0, -4.0])
-    rejected = scores([1, 2, 3], [-1.0, -2.0, -4.0], [-1.0, -1.0, -4.0], flaws=((1, 2),))
+    chosen = one_character_tokens([1, 9, 3], [-1.0, -1.0, -4.0], [-1.0, -1.0, -4.0])
+    rejected = one_character_tokens([1, 2, 3], [-1.0, -2.0, -4.0], [-1.0, -1.0, -4.0], flaws=((1, 2),))
     report = credit_report([(chosen, rejected)])
     assert report["marks"]["-r"]["precision_at_1"] == 1.0
     assert report["marks"]["-r"]["auroc"] == 1.0
@@ -28,7 +19,7 @@ def test_credit_finds_the_marked_token_by_reward_and_not_by_surprisal():
 
 
 def test_without_marks_the_report_has_no_marks():
-    pair = (scores([1], [-1.0], [-1.0]), scores([2], [-1.0], [-1.0]))
+    pair = (one_character_tokens([1], [-1.0], [-1.0]), one_character_tokens([2], [-1.0], [-1.0]))
     assert "marks" not in credit_report([pair])
 
 

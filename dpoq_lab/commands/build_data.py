@@ -1,4 +1,4 @@
-"""Rebuild what `data/` holds of derived files, bit for bit: `python -m dpoq_lab.build_data`."""
+"""Rebuild what `data/` holds of derived files, bit for bit: `python -m dpoq_lab.commands.build_data`."""
 
 from pathlib import Path
 

@@ -148,11 +148,6 @@ def expectation(mdp: TokenMDP, pi: Levels, x: Levels) -> float:
     return float(values_under(mdp, pi, x)[0][0])
 
 
-def state_kl(p: Levels, q: Levels) -> Levels:
-    """KL(p(.|s) || q(.|s)) in each state, levels (n_t,), in nats."""
-    return [_mean(p_t, x) for p_t, x in zip(p, log_ratio(p, q), strict=True)]
-
-
 def forward_kl(mdp: TokenMDP, pi: Levels) -> float:
     """KL(pi_ref || pi) over trajectories, in nats: the one of eq. (16)."""
     return expectation(mdp, mdp.pi_ref, log_ratio(mdp.pi_ref, pi))

@@ -31,7 +31,7 @@ def scrolled(figure: go.FigureWidget) -> widgets.Box:
 
 
 def live_figure(figure: go.Figure) -> go.FigureWidget:
-    """A figure that the page redraws when its traces change."""
+    """A figure that the page redraws when its traces change. Give it lists: plotly trips over arrays."""
     live = go.FigureWidget(figure)
     live._config = CONFIG  # plotly has no public name for it
     return live

@@ -3,12 +3,11 @@
 import json
 
 import pytest
+from hand_made import one_character_tokens
 
 from dpoq_lab import models
 from dpoq_lab.commands.inspect import score, summarise
-from dpoq_lab.encoding import Response
 from dpoq_lab.preferences import Pair, write_pairs
-from dpoq_lab.rewards import TokenScores
 
 HOSTILE = '</script><img src=x onerror="alert(1)">'
 
@@ -89,14 +88,6 @@ def test_pairs_without_marks_have_no_marks_in_the_report(tiny, tokenizer, tmp_pa
     row = {"prompt": "Hi\n", "chosen": "Hello.", "rejected": "Bye."}
     summary = score(tiny, tiny, [row], tokenizer).write(tmp_path)
     assert "marks" not in summary["credit"]
-
-
-def one_character_tokens(ids, logp, logp_ref, flaws=()):
-    """A response of one-character tokens with given log-probabilities."""
-    offsets = [(i, i + 1) for i in range(len(ids))]
-    zeros, none = [0.0] * len(ids), [[] for _ in ids]
-    response = Response([0], ids, offsets, "x" * len(ids), flaws)
-    return TokenScores(response, logp, logp_ref, zeros, zeros, none, none, zeros)
 
 
 def test_summary_by_hand():

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from dpoq_lab.commands.lab import lab_command
-from dpoq_lab.paths import kit_folder, lessons_folder
+from dpoq_lab.paths import kit_folder
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
 expect = sync_api.expect
@@ -353,7 +353,7 @@ def run_no_script(lesson, explorer, tokens):
     lesson.shoot("html")
     execute(
         lesson.page,
-        f"""from dpoq_lab.token_view import cells
+        f"""from dpoq_lab.views.token_view import cells
 explorer.pickers["rejected"].show(cells([{PAYLOAD!r}], [0.0], 1.0), "rejected")""",
     )
     expect(tokens).to_have_count(1, timeout=STEP * 1000)
@@ -432,7 +432,7 @@ MOVES = {
 
 @pytest.mark.parametrize("name", MOVES)
 def test_a_lesson_runs_and_its_widgets_move(name, open_lesson):
-    notebook = lessons_folder() / f"{name}.ipynb"
+    notebook = kit_folder() / "notebooks" / f"{name}.ipynb"
     before = notebook.read_bytes()
     lesson = open_lesson(name)
     lesson.shoot("run")

@@ -9,9 +9,9 @@ import nbformat
 import pytest
 
 from dpoq_lab.lessons.check import CORRECT
-from dpoq_lab.paths import lessons_folder
+from dpoq_lab.paths import kit_folder
 
-LESSONS = sorted(lessons_folder().glob("*.ipynb"))
+LESSONS = sorted((kit_folder() / "notebooks").glob("*.ipynb"))
 IDS = [path.stem for path in LESSONS]
 pytestmark = pytest.mark.parametrize("path", LESSONS, ids=IDS)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import naive_mdp
 import numpy as np
 import pytest
+from hand_made import state_kl
 from numpy.testing import assert_allclose
 
 from dpoq_lab.theory.example_trees import WORDS, mushroom_tree
@@ -37,7 +38,6 @@ from dpoq_lab.theory.soft_bellman import (
     reward_from_q,
     shape,
     solve,
-    state_kl,
     trajectory_log_probs,
     trajectory_probs,
     values_under,

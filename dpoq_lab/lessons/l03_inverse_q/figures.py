@@ -67,14 +67,16 @@ def draw_reduction(
     beta, kl_here = here
     with figure.batch_update():
         figure.data[1].update(
-            x=A.clip(-LIMIT, LIMIT),
-            y=found.clip(-LIMIT, LIMIT),
+            x=A.clip(-LIMIT, LIMIT).tolist(),
+            y=found.clip(-LIMIT, LIMIT).tolist(),
             text=[
                 f"{n}: A* {signed(a)}, fitted {signed(f)}" for n, a, f in zip(names, A, found, strict=True)
             ],
         )
         figure.data[4].update(x=[beta, beta], y=[kl_here, beta / 2])
-    figure.data[2].y = kl  # apart: in a batch with x of other traces, the browser drops the x of this one
+    figure.data[
+        2
+    ].y = kl.tolist()  # apart: in a batch with x of other traces, the browser drops the x of this one
     error, median = abs(found - A), float(np.median(abs(found - A)))
     outside = int((abs(found) > LIMIT).sum())
     beyond = f" Beyond the frame: {outside}." if outside else ""

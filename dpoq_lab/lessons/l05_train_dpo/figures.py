@@ -38,8 +38,8 @@ def draw_dpo_loss(figure: go.Figure, beta: float, difference: float) -> str:
     loss_here = float(np.logaddexp(0, -beta * difference))
     push_here = float(beta / (1 + np.exp(beta * difference)))
     with figure.batch_update():
-        figure.data[0].update(x=d, y=loss)
-        figure.data[1].update(x=d, y=push)
+        figure.data[0].update(x=d.tolist(), y=loss.tolist())
+        figure.data[1].update(x=d.tolist(), y=push.tolist())
         figure.data[2].update(x=[difference], y=[loss_here])
         figure.update_yaxes(range=[0, max(3.0, 1.1 * loss_here)])  # the pair stays in view
     return f"beta {beta:.2f}, d {difference:+.1f}: loss {loss_here:.3f}, push on d {push_here:.3f} a nat."

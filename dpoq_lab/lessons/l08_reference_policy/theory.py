@@ -22,12 +22,6 @@ def mean_reward(mdp: TokenMDP, mu: np.ndarray, pi: Levels) -> float:
     return float(mu @ trajectory_sums(implicit_reward(mdp, pi)))
 
 
-def mean_reward_by_kl(mdp: TokenMDP, mu: np.ndarray, pi: Levels) -> float:
-    """The same by two KLs: beta [KL(mu, pi_ref) - KL(mu, pi)]."""
-    ref, policy = (trajectory_probs(x) for x in (mdp.pi_ref, pi))
-    return mdp.beta * (kl(mu, ref) - kl(mu, policy))
-
-
 def chosen_and_rejected(R: np.ndarray, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The laws of chosen and rejected replies, (N,) each, for two draws from `mu` labelled by eq. (1).
 

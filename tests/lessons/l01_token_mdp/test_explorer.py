@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from explorer_moves import numbers, sweep
+from hand_made import numbers, sweep
 from numpy.testing import assert_allclose
 
 from dpoq_lab.lessons.l01_token_mdp.explorer import RewardExplorer

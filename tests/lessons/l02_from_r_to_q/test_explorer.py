@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from explorer_moves import numbers, sweep
+from hand_made import numbers, sweep
 from numpy.testing import assert_allclose
 
 from dpoq_lab.lessons.l02_from_r_to_q.explorer import LogitExplorer, edge_into

@@ -1,5 +1,7 @@
 """Lesson 05's explorer: the loss of one pair."""
 
+import numpy as np
+
 from dpoq_lab.lessons.l05_train_dpo.explorer import LossExplorer
 
 
@@ -10,3 +12,10 @@ def test_loss_explorer_by_hand():
     assert "loss 0.313" in explorer.reading.value
     assert "0.134" in explorer.reading.value
     assert list(explorer.figure.data[2].x) == [2.0]
+
+
+def test_the_live_figure_holds_no_array():
+    """Of an array the page sends a part back that plotly cannot handle: an error, now and then."""
+    for trace in LossExplorer().figure.data:
+        assert not isinstance(trace.x, np.ndarray)
+        assert not isinstance(trace.y, np.ndarray)

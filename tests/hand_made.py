@@ -1,0 +1,59 @@
+"""What several tests share: scores made by hand, a KL by state, tables read, controls moved through."""
+
+import re
+import time
+
+import numpy as np
+from scipy.special import rel_entr
+
+from dpoq_lab.encoding import Response
+from dpoq_lab.rewards import TokenScores
+
+
+def numbers(html):
+    """The rows of the table `terms`, as floats, without their names."""
+    rows = re.findall(r"<tr><td>.*?</td>(.*?)</tr>", html)
+    text = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+    return np.array([[float(x.replace("\u2212", "-")) for x in row] for row in text])
+
+
+def sweep(explorer, sliders, choices):
+    """Seconds of each redraw while every slider runs through its range and every choice is made."""
+    times = []
+    moves = [(w, round(float(v), 1)) for w in sliders for v in np.linspace(w.min, w.max, 30)]
+    for widget, value in [*moves, *((choices, value) for _, value in choices.options)]:
+        start = time.thread_time()
+        widget.value = value
+        times.append(time.thread_time() - start)
+    return times
+
+
+def one_character_tokens(ids, logp, logp_ref, flaws=()):
+    """A response of one-character tokens with given log-probabilities."""
+    offsets = [(i, i + 1) for i in range(len(ids))]
+    zeros, none = [0.0] * len(ids), [[] for _ in ids]
+    response = Response([0], ids, offsets, "x" * len(ids), flaws)
+    return TokenScores(response, logp, logp_ref, zeros, zeros, none, none, zeros)
+
+
+def state_kl(p, q):
+    """KL(p(.|s) || q(.|s)) in each state, levels (n_t,), in nats."""
+    return [rel_entr(p_t, q_t).sum(axis=1) for p_t, q_t in zip(p, q, strict=True)]
+
+
+def redraws(choice, controls):
+    """Seconds of each redraw while every control runs through its positions at every option of `choice`."""
+    times = []
+    for option in choice.options:
+        choice.value = option
+        for control in controls:
+            for value in positions(control):
+                start = time.thread_time()
+                control.value = value
+                times.append(time.thread_time() - start)
+    return times
+
+
+def positions(control):
+    """The options of a choice, or twelve values of a slider."""
+    return getattr(control, "options", None) or np.linspace(control.min, control.max, 12).tolist()
