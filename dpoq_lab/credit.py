@@ -34,7 +34,7 @@ def changed_tokens(ids: list[int], other: list[int]) -> list[bool]:
     return changed
 
 
-def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
+def auroc(scores: Sequence[float] | np.ndarray, labels: Sequence[bool] | np.ndarray) -> float:
     """The chance that a random positive outranks a random negative; NaN without both kinds."""
     positive = np.asarray(labels, dtype=bool)
     n, m = positive.sum(), (~positive).sum()

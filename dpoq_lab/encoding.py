@@ -142,7 +142,7 @@ def _end(
 ) -> Response:
     """Put EOS at the end exactly once, then cut to `max_length`."""
     eos = tokenizer.eos_token_id
-    if eos is None:
+    if not isinstance(eos, int):
         raise BoundaryError(f"{_at(where)}the tokenizer has no EOS token, so no response would end")
     if not ids or ids[-1] != eos:
         ids, offsets = ids + [eos], offsets + [(len(text), len(text))]
@@ -170,9 +170,9 @@ def render(
         raise BoundaryError(
             f"{_at(where)}the prompt is a chat, but this model's tokenizer has no chat template"
         )
-    before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    before = str(tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True))
     reply = [*prompt, {"role": "assistant", "content": response}]
-    full = tokenizer.apply_chat_template(reply, tokenize=False)
+    full = str(tokenizer.apply_chat_template(reply, tokenize=False))
     if not full.startswith(before):
         raise BoundaryError(f"{_at(where)}the chat template does not keep the prompt when a response follows")
     return before, full[len(before) :].rstrip(), []
@@ -194,7 +194,10 @@ def collate(responses: list[Response], pad_id: int) -> Batch:
 
 def pad_id(tokenizer: PreTrainedTokenizerFast) -> int:
     """The id that fills masked places: the tokenizer's pad token, else its EOS."""
-    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    found = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    if not isinstance(found, int):
+        raise ValueError("the tokenizer has neither a pad nor an EOS token")
+    return found
 
 
 def flaw_mask(response: Response) -> list[bool]:

@@ -5,6 +5,7 @@ a local folder, or a hub id. Weights come from safetensors or GGUF only; no remo
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -77,7 +78,8 @@ def load_frozen(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTo
     from accelerate import PartialState
 
     model, tokenizer = load(name, seed)
-    return model.requires_grad_(False).to(PartialState().device), tokenizer
+    device: Any = PartialState().device
+    return model.requires_grad_(False).to(device), tokenizer
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -106,6 +108,7 @@ def build(
 
     `initializer_range` is the standard deviation of the first weights.
     """
+    ids: dict[str, Any] = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
@@ -117,9 +120,8 @@ def build(
         tie_word_embeddings=True,
         initializer_range=initializer_range,
         bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        attn_implementation="eager",
+        **ids,
+        attn_implementation="eager",  # pyright: ignore[reportCallIssue]
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -3,7 +3,7 @@
 `training` takes any of these and knows none by name; `losses` has the formulas.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from torch import Tensor
@@ -24,9 +24,11 @@ class Objective(Protocol):
 
     def losses(self, *log_ratios: Tensor) -> Tensor:
         """The loss of each pair, (B,), from log-ratios (B, R), one tensor a side; 0 at padding."""
+        ...
 
     def weight(self, pairs: list[EncodedPair]) -> float:
         """What the summed losses of a step's pairs are divided by."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -86,4 +88,4 @@ class CPL:
 
 def described(objective: Objective) -> dict:
     """The objective as a JSON-ready record: its name and its numbers."""
-    return {"name": objective.name, **asdict(objective)}
+    return {"name": objective.name, **vars(objective)}

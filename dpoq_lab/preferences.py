@@ -33,7 +33,7 @@ class Pair:
     def to_record(self) -> dict:
         """The pair as a JSON-ready record in the standard or conversational form."""
         chat = isinstance(self.prompt, list)
-        record = {"prompt": self.prompt}
+        record: dict = {"prompt": self.prompt}
         for role in ("chosen", "rejected"):
             text = getattr(self, role)
             record[role] = [{"role": "assistant", "content": text}] if chat else text

@@ -56,7 +56,7 @@ def score_responses(
 ) -> list[TokenScores]:
     """Score responses token by token under two models in float32, shortest batches first."""
     order = sorted(range(len(responses)), key=lambda i: len(responses[i].prompt_ids) + len(responses[i].ids))
-    scores: list[TokenScores | None] = [None] * len(responses)
+    scores: dict[int, TokenScores] = {}
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = collate([responses[i] for i in rows], pad_id(tokenizer)).to(policy.device)
@@ -68,7 +68,7 @@ def score_responses(
             scores[i] = _token_scores(
                 responses[i], logp[row], logp_ref[row], logits[row], logits_ref[row], tokenizer, top
             )
-    return scores
+    return [scores[i] for i in range(len(responses))]
 
 
 def _token_scores(
@@ -99,7 +99,7 @@ def _likeliest(log_pi: Tensor, tokenizer: PreTrainedTokenizerFast, top: int) -> 
         return [[] for _ in log_pi]
     values, ids = log_pi.topk(top, dim=-1)
     return [
-        [(tokenizer.decode([token]), value) for token, value in zip(row_ids, row_values, strict=True)]
+        [(str(tokenizer.decode([token])), value) for token, value in zip(row_ids, row_values, strict=True)]
         for row_ids, row_values in zip(ids.tolist(), values.tolist(), strict=True)
     ]
 

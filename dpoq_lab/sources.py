@@ -127,7 +127,7 @@ def _dataset(name: str) -> Iterator[tuple[str, object]]:
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PairsError(f"{name}: no such file, and not a dataset that can be loaded: {reason}") from error
-    return ((f"{name}:{number}", _dense(row)) for number, row in enumerate(rows, start=1))
+    return ((f"{name}:{number}", _dense(dict(row))) for number, row in enumerate(rows, start=1))
 
 
 def _decode(data: bytes, path: Path, first_line: int) -> str | Problem:

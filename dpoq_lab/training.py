@@ -218,7 +218,7 @@ def _step(
             accelerator.backward(losses.sum() / weight * accelerator.num_processes)
         for name, value in stats.items():
             sums[name] = sums.get(name, 0.0) + value
-    norm = float(accelerator.clip_grad_norm_(policy.parameters(), settings.clip))
+    norm = float(accelerator.clip_grad_norm_(policy.parameters(), settings.clip))  # pyright: ignore[reportArgumentType]
     if not math.isfinite(norm):
         names = ", ".join(_name(data.pairs[i]) for i in indices)
         raise TrainingError(f"step {step}: the gradient is not finite; its pairs are {names}")
@@ -246,8 +246,7 @@ def _micro_losses(
 def _log_pi_ref(data: _Data, micro: list[int], log_pi: Tensor) -> Tensor:
     """log pi_ref in the places of `log_pi`, chosen replies first; 0 where there is no reference."""
     log_pi_ref = torch.zeros(log_pi.shape)
-    for k, i in enumerate(micro if data.pi_ref else ()):
-        chosen, rejected = data.pi_ref[i]
+    for k, (chosen, rejected) in enumerate(data.pi_ref[i] for i in micro if data.pi_ref):
         log_pi_ref[k, : len(chosen)] = chosen
         log_pi_ref[len(micro) + k, : len(rejected)] = rejected
     return log_pi_ref.to(log_pi.device)
@@ -285,7 +284,8 @@ def _record(
     """
     names = sorted(sums)
     total = torch.tensor([sums[name] for name in names], dtype=torch.float64, device=accelerator.device)
-    total = dict(zip(names, accelerator.reduce(total, "sum").tolist(), strict=True))
+    reduced: Any = accelerator.reduce(total, "sum")
+    total = dict(zip(names, reduced.tolist(), strict=True))
     record = {"step": step, "loss_mean": total["loss"] / weight}
     if len(settings.objective.sides) == 2:
         record |= {

@@ -1,12 +1,14 @@
 """Token rewards and the scores of credit assignment."""
 
 import math
+from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from dpoq_lab.credit import auroc, changed_tokens, precision_at_1
 from dpoq_lab.models import tiny as build_tiny
@@ -90,3 +92,12 @@ def test_entropy_is_that_of_the_policy_at_each_visited_state(tiny, tokenizer, tr
             parameter.zero_()
     scores = score_responses(tiny, tiny, tokenizer, [train_pairs[0].chosen])[0]
     assert scores.entropy == pytest.approx([math.log(len(tokenizer))] * len(scores.entropy), abs=1e-4)
+
+
+def test_dropout_is_off_whoever_passes_the_models_in(tokenizer, train_pairs):
+    """A GPT-2 left in train mode, as a trainer leaves it: with dropout its rewards against itself are not 0."""
+    config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=2, n_positions=256)
+    model = GPT2LMHeadModel(config).train()
+    [scores] = score_responses(model, deepcopy(model), tokenizer, [train_pairs[0].chosen], top=0)
+    assert set(scores.rewards(1.0)) == {0.0}
+    assert model.training

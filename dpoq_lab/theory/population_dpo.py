@@ -122,7 +122,7 @@ def fit_dpo(
     def loss_and_gradient(theta: np.ndarray) -> tuple[float, np.ndarray]:
         log_pi = log_policy(theta)
         ratio = np.subtract(log_pi, log_ref, where=allowed, out=np.zeros(pi_ref.shape))
-        score = mdp.beta * (C @ ratio.ravel())  # (N,)
+        score = mdp.beta * np.asarray(C @ ratio.ravel())  # (N,)
         margin = score[pairs.first] - score[pairs.second]  # (M,)
         # -label log sigma(m) - (1 - label) log sigma(-m)
         loss = np.logaddexp(0, -margin) + (1 - pairs.label) * margin
@@ -184,7 +184,7 @@ def undetermined(mdp: TokenMDP, pairs: Pairs, reduction: Reduction = "sum", cut:
 
 def _spanning_differences(C: csr_array, pairs: Pairs) -> csr_array:
     """Rows that span c(first) - c(second) over the pairs, at most one a trajectory."""
-    n = C.shape[0]
+    n = len(C.indptr) - 1
     graph = csr_array((np.ones(len(pairs.first)), (pairs.first, pairs.second)), shape=(n, n))
     _, component = connected_components(graph, directed=False)
     _, root = np.unique(component, return_index=True)

@@ -91,7 +91,7 @@ def _beta_log_ref(mdp: TokenMDP, t: int) -> np.ndarray:
 # Preferences and laws of trajectories.
 
 
-def preference(R_w: np.ndarray, R_l: np.ndarray) -> np.ndarray:
+def preference(R_w: np.ndarray | float, R_l: np.ndarray | float) -> np.ndarray:
     """p(w preferred to l) = sigma(R_w - R_l) for returns (eq. 1), elementwise.
 
     `preference(R[:, None], R)` is the matrix (N, N) of all pairs.

@@ -15,7 +15,7 @@ can change.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class TokenMDP:
 
     pi_ref: Levels
     beta: float
-    allowed: Levels | None = None
+    allowed: Levels = field(default_factory=list)
     chance: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
@@ -47,10 +47,8 @@ class TokenMDP:
             raise ValueError(f"pi_ref level 0: shape {pi_ref[0].shape}; a vocabulary needs EOS and a token")
         object.__setattr__(self, "pi_ref", pi_ref)
         self.check_shapes("pi_ref", pi_ref)
-        if self.allowed is None:
-            allowed = [np.ones(level.shape, dtype=bool) for level in pi_ref]
-        else:
-            allowed = [np.asarray(level, dtype=bool) for level in self.allowed]
+        every = [np.ones(level.shape, dtype=bool) for level in pi_ref]
+        allowed = [np.asarray(level, dtype=bool) for level in self.allowed] or every
         object.__setattr__(self, "allowed", allowed)
         self.check_shapes("allowed", allowed)
         _check_policy("pi_ref", pi_ref, allowed)
@@ -218,7 +216,7 @@ def trajectories(mdp: TokenMDP) -> Trajectories:
             tokens[rows, k] = i // base ** (t - 1 - k) % base if k < t else mdp.vocabulary - 1
         lengths[rows] = t + 1
         start += len(i)
-    tokens[rows, H - 1] = np.tile(np.arange(mdp.vocabulary), len(mdp.pi_ref[-1]))
+    tokens[-mdp.pi_ref[-1].size :, H - 1] = np.tile(np.arange(mdp.vocabulary), len(mdp.pi_ref[-1]))
     return Trajectories(tokens, states, lengths)
 
 
@@ -293,7 +291,8 @@ def state_names(mdp: TokenMDP, words: Sequence[str]) -> list[str]:
 
 def reply_names(mdp: TokenMDP, words: Sequence[str]) -> list[str]:
     """The words of each complete reply, (N,)."""
-    return [" ".join(words[a] for a in tokens if a >= 0) for tokens in trajectories(mdp).tokens]
+    every: list[list[int]] = trajectories(mdp).tokens.tolist()
+    return [" ".join(words[a] for a in tokens if a >= 0) for tokens in every]
 
 
 def largest(x: Levels, y: Levels) -> float:

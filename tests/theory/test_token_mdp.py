@@ -678,7 +678,7 @@ EVERY = [np.ones((1, 3), dtype=bool), np.ones((2, 3), dtype=bool)]
         ((changed(GOOD, 1, 1, 1, 0.0), 1.0), "level 1 state 1 action 1: 0.0 is zero where an action is all"),
         ((GOOD, 1.0, changed(EVERY, 1, 0, 0, 0)), "level 1 state 0 action 0: .* where an action is disall"),
         ((GOOD, 1.0, EVERY[:1]), "allowed has 1 levels; the horizon is 2"),
-        ((GOOD, 1.0, None, {2}), "chance levels .2.; the levels are 0 to 1"),
+        ((GOOD, 1.0, [], {2}), "chance levels .2.; the levels are 0 to 1"),
     ],
 )
 def test_what_is_no_tree_is_refused_with_its_level_and_state(arguments, message):
