@@ -95,7 +95,7 @@ def test_entropy_is_that_of_the_policy_at_each_visited_state(tiny, tokenizer, tr
 
 
 def test_dropout_is_off_whoever_passes_the_models_in(tokenizer, train_pairs):
-    """A GPT-2 left in train mode, as a trainer leaves it: with dropout its rewards against itself are not 0."""
+    """A GPT-2 in train mode, as a trainer leaves it: with dropout its rewards against itself are not 0."""
     config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=2, n_positions=256)
     model = GPT2LMHeadModel(config).train()
     [scores] = score_responses(model, deepcopy(model), tokenizer, [train_pairs[0].chosen], top=0)
