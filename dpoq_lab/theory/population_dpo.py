@@ -1,8 +1,8 @@
 """DPO on the tree: minimise eq. (9) over one softmax logit per state and token, and say what it leaves open.
 
 Population DPO sees every pair with its Bradley-Terry probability; sampled DPO sees n pairs with labels
-that were drawn. Both are `Pairs` and are fitted by the same code. Prompts are the chance level 0 of a
-tree from `join_prompts`. Shapes and order of the N trajectories as in `token_mdp`; M pairs.
+that were drawn. Both are `Pairs` and are fitted by the same code. Prompts are the chance node at the
+root of a tree from `join_prompts`. Shapes and order of the N trajectories as in `token_mdp`; M pairs.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,8 @@ def token_weights(mdp: TokenMDP, reduction: Reduction = "sum", cut: int | None =
     weight = kept / kept.sum(axis=1, keepdims=True) if reduction == "mean" else kept.astype(np.float64)
     if reduction == "sum without EOS":
         weight[every.tokens == mdp.vocabulary - 1] = 0
-    weight[:, sorted(mdp.chance)] = 0
+    nature = np.concatenate(mdp.chance)  # (states,)
+    weight[(every.states >= 0) & nature[every.states + offsets]] = 0
     rows, step = np.nonzero(weight)
     return csr_array(
         (weight[rows, step], (rows, columns[rows, step])),
@@ -168,8 +169,7 @@ def undetermined(mdp: TokenMDP, pairs: Pairs, reduction: Reduction = "sum", cut:
     C = token_weights(mdp, reduction, cut)
     allowed = np.concatenate(mdp.allowed)  # (states, V)
     _refuse_disallowed(C, allowed, pairs)
-    policy_moves = [np.full(len(level), t not in mdp.chance) for t, level in enumerate(mdp.pi_ref)]
-    free = allowed & np.concatenate(policy_moves)[:, None]
+    free = allowed & ~np.concatenate(mdp.chance)[:, None]
     pi = np.random.default_rng(0).uniform(1, 2, free.shape) * free
     columns = np.flatnonzero(free)  # (P,)
     state = columns // mdp.vocabulary

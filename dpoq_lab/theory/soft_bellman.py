@@ -1,8 +1,9 @@
 """Exact solutions of the token MDP: soft Bellman, r <-> Q*, shaping, preferences, divergences, guidance.
 
-Shapes, order of trajectories, disallowed actions and chance levels as in `token_mdp`. Rewards, Q, V
+Shapes, order of trajectories, disallowed actions and chance nodes as in `token_mdp`. Rewards, Q, V
 and beta share one unit, that of the Bradley-Terry score; log-probabilities and KLs are in nats.
-At a chance level Q(s, o) = r(s, o) + V(s') and V(s) = E Q(s, o): a mean, not a log-sum-exp.
+At a chance node Q(s, o) = r(s, o) + V(s') and V(s) = E Q(s, o): a mean, not a log-sum-exp. The step into it
+is r = beta log pi*/pi_ref + V(s) - E V(s'), and V(s') - E V(s') is nature's luck.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ def solve(mdp: TokenMDP, r: Levels) -> Solution:
         Q.insert(0, paid + _beta_log_ref(mdp, t) + next_value(mdp, t, after))
         after = _value(mdp, t, Q[0])
         V.insert(0, after)
-        pi.insert(0, mdp.pi_ref[t] if t in mdp.chance else np.exp((Q[0] - after[:, None]) / mdp.beta))
+        pi.insert(0, _policy(mdp, t, Q[0], after))
     return Solution(Q, V, pi)
 
 
@@ -76,16 +77,22 @@ def shape(mdp: TokenMDP, r: Levels, phi: Levels, phi_terminal: float | np.ndarra
 
 
 def _value(mdp: TokenMDP, t: int, Q: np.ndarray) -> np.ndarray:
-    """V(s) = beta log sum_a e^{Q(s,a)/beta} (eq. 6), or E Q at a chance level, (n_t,)."""
-    if t in mdp.chance:
-        return _mean(mdp.pi_ref[t], Q)
+    """V(s) = beta log sum_a e^{Q(s,a)/beta} (eq. 6), or E Q at a chance node, (n_t,)."""
     top = Q.max(axis=1)
-    return top + mdp.beta * np.log(np.exp((Q - top[:, None]) / mdp.beta).sum(axis=1))
+    V = top + mdp.beta * np.log(np.exp((Q - top[:, None]) / mdp.beta).sum(axis=1))
+    return np.where(mdp.chance[t], _mean(mdp.pi_ref[t], Q), V) if mdp.chance[t].any() else V
+
+
+def _policy(mdp: TokenMDP, t: int, Q: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """pi = e^{(Q - V)/beta} (eq. 5), or nature's law at a chance node, (n_t, V)."""
+    nature = mdp.chance[t][:, None]
+    # at a chance node e^{Q - V} is no law and can be huge
+    return np.where(nature, mdp.pi_ref[t], np.exp(np.where(nature, 0.0, Q - V[:, None]) / mdp.beta))
 
 
 def _beta_log_ref(mdp: TokenMDP, t: int) -> np.ndarray:
-    """beta log pi_ref, (n_t, V), -inf at disallowed actions; at a chance level 0 at the allowed ones."""
-    return mdp.beta * _log(mdp.allowed[t] if t in mdp.chance else mdp.pi_ref[t])
+    """beta log pi_ref, (n_t, V), -inf at disallowed actions; at a chance node 0 at the allowed ones."""
+    return mdp.beta * _log(np.where(mdp.chance[t][:, None], mdp.allowed[t], mdp.pi_ref[t]))
 
 
 # Preferences and laws of trajectories.
@@ -180,24 +187,24 @@ def guide_by_mean_return(mdp: TokenMDP, r: Levels) -> Levels:
     pi = []
     for t, (r_t, after_t) in enumerate(zip(r, after, strict=True)):
         Q = np.where(mdp.allowed[t], r_t, -np.inf) + after_t + _beta_log_ref(mdp, t)
-        pi.append(mdp.pi_ref[t] if t in mdp.chance else np.exp((Q - _value(mdp, t, Q)[:, None]) / mdp.beta))
+        pi.append(_policy(mdp, t, Q, _value(mdp, t, Q)))
     return pi
 
 
 def return_residual(mdp: TokenMDP, r: Levels, solution: Solution) -> np.ndarray:
-    """R - V*(s_0) - sum_t beta log pi*/pi_ref of each trajectory, (N,): 0 without chance levels."""
+    """R - V*(s_0) - sum_t beta log pi*/pi_ref of each trajectory, (N,): 0 without chance nodes."""
     explained = trajectory_sums(implicit_reward(mdp, solution.pi))
     return trajectory_sums(r) - solution.V[0][0] - explained
 
 
 def environment_luck(mdp: TokenMDP, solution: Solution) -> np.ndarray:
-    """sum over chance levels of Q(s, o) - E Q(s, o), (N,): what `return_residual` leaves.
+    """sum over chance nodes of Q(s, o) - E Q(s, o), (N,): the luck of each trajectory.
 
-    If nothing is paid at chance levels each term is V*(s') - E V*(s').
+    It is what `return_residual` leaves. If nothing is paid at chance nodes a term is V*(s') - E V*(s').
     """
     return trajectory_sums(
         [
-            np.where(mdp.allowed[t] & (t in mdp.chance), Q_t - V_t[:, None], 0.0)
+            np.where(mdp.allowed[t] & mdp.chance[t][:, None], Q_t - V_t[:, None], 0.0)
             for t, (Q_t, V_t) in enumerate(zip(solution.Q, solution.V, strict=True))
         ]
     )

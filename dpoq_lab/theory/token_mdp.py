@@ -10,11 +10,11 @@ level t+1. The N trajectories are ordered by the level at which they end, then b
 All arrays are float64, all logarithms natural, all costs linear in the number of states.
 
 A disallowed action has pi_ref = 0, Q* = -inf, pi* = 0; its reward is ignored and its log-ratio is 0.
-At a chance level the environment moves, not the policy: pi_ref holds its probabilities, which no policy
-can change.
+At a chance node nature moves (a user, a tool), not the policy: pi_ref holds its probabilities, which no
+policy can change. A deterministic tree has none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,14 +28,15 @@ class TokenMDP:
     """A prefix tree with its reference policy `pi_ref`, levels (n_t, V), and temperature `beta` > 0.
 
     `allowed` marks with True the actions that exist; without it every action does, and a zero in
-    `pi_ref` is an error. `chance` names the levels at which the environment moves.
+    `pi_ref` is an error. `chance` marks with True the states at which nature moves, levels (n_t,), or names
+    whole levels.
     Raises ValueError, naming level and state, for anything that is not such a tree.
     """
 
     pi_ref: Levels
     beta: float
     allowed: Levels = field(default_factory=list)
-    chance: frozenset[int] = frozenset()
+    chance: Levels | Collection[int] = ()
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.beta) and self.beta > 0):
@@ -52,9 +53,7 @@ class TokenMDP:
         object.__setattr__(self, "allowed", allowed)
         self.check_shapes("allowed", allowed)
         _check_policy("pi_ref", pi_ref, allowed)
-        object.__setattr__(self, "chance", frozenset(self.chance))
-        if not self.chance <= set(range(self.horizon)):
-            raise ValueError(f"chance levels {sorted(self.chance)}; the levels are 0 to {self.horizon - 1}")
+        object.__setattr__(self, "chance", _chance_states(self.chance, [len(level) for level in pi_ref]))
 
     @property
     def vocabulary(self) -> int:
@@ -91,6 +90,19 @@ class TokenMDP:
             _refuse(name, t, ~np.isfinite(level) & allowed, level, "not a finite number")
 
 
+def _chance_states(chance: Levels | Collection[int], sizes: list[int]) -> Levels:
+    """The states at which nature moves, levels (n_t,) of bool."""
+    if all(isinstance(t, int | np.integer) for t in chance):
+        if not set(chance) <= set(range(len(sizes))):
+            raise ValueError(f"chance levels {sorted(chance)}; the levels are 0 to {len(sizes) - 1}")
+        return [np.full(n, t in chance) for t, n in enumerate(sizes)]
+    found = [np.asarray(level, dtype=bool) for level in chance]
+    if [level.shape for level in found] != [(n,) for n in sizes]:
+        shapes = [level.shape for level in found]
+        raise ValueError(f"chance has shapes {shapes}; expected {[(n,) for n in sizes]}")
+    return found
+
+
 def _shapes(vocabulary: int, horizon: int) -> list[tuple[int, int]]:
     return [(max(vocabulary - 1, 0) ** t, vocabulary) for t in range(horizon)]
 
@@ -124,12 +136,14 @@ def random_tree(
     horizon: int,
     beta: float,
     seed: int,
-    chance: Sequence[int] = (),
+    chance: Collection[int] = (),
     forbidden: float = 0.0,
+    nature: float = 0.0,
 ) -> TokenMDP:
     """A tree with pi_ref = softmax of standard normal logits.
 
-    After level 0 each token but EOS is disallowed with probability `forbidden`.
+    After level 0 each token but EOS is disallowed with probability `forbidden`. At the levels `chance` nature
+    moves, and elsewhere in each state with probability `nature`.
     """
     rng = np.random.default_rng(seed)
     pi_ref, allowed = [], []
@@ -140,7 +154,9 @@ def random_tree(
         weight = np.exp(logits) * mask
         pi_ref.append(weight / weight.sum(axis=1, keepdims=True))
         allowed.append(mask)
-    return TokenMDP(pi_ref, beta, allowed, frozenset(chance))
+    coin = np.random.default_rng([seed, 1])
+    moves = [(coin.random(len(level)) < nature) | (t in chance) for t, level in enumerate(pi_ref)]
+    return TokenMDP(pi_ref, beta, allowed, moves)
 
 
 def random_reward(mdp: TokenMDP, seed: int, scale: float = 1.0) -> Levels:
@@ -152,7 +168,7 @@ def random_reward(mdp: TokenMDP, seed: int, scale: float = 1.0) -> Levels:
 def join_prompts(trees: Sequence[TokenMDP], rewards: Sequence[Levels]) -> tuple[TokenMDP, Levels]:
     """One tree whose level 0 is the draw of a prompt, uniform over `trees`, and its reward, 0 there.
 
-    Token a of level 0 leads to the root of tree a: rho_0 is a chance level. The trees share V, H and
+    Token a of level 0 leads to the root of tree a: rho_0 is a chance node. The trees share V, H and
     beta; there are at most V-1. Raises ValueError otherwise.
     """
     V, H, beta = trees[0].vocabulary, trees[0].horizon, trees[0].beta
@@ -160,8 +176,6 @@ def join_prompts(trees: Sequence[TokenMDP], rewards: Sequence[Levels]) -> tuple[
         raise ValueError("the trees of several prompts must share vocabulary, horizon and beta")
     if len(trees) > V - 1:
         raise ValueError(f"{len(trees)} prompts; a vocabulary of {V} has room for {V - 1}")
-    if any(tree.chance != trees[0].chance for tree in trees):
-        raise ValueError("the trees of several prompts must share their chance levels")
     spare = V - 1 - len(trees)  # the unused prompts are disallowed copies of the first
     trees, rewards = [*trees, *[trees[0]] * spare], [*rewards, *[rewards[0]] * spare]
     exists = np.arange(V)[None] < V - 1 - spare
@@ -169,7 +183,7 @@ def join_prompts(trees: Sequence[TokenMDP], rewards: Sequence[Levels]) -> tuple[
         [exists / exists.sum(), *_stack([tree.pi_ref for tree in trees])],
         beta,
         [exists, *_stack([tree.allowed for tree in trees])],
-        frozenset({0, *(t + 1 for t in trees[0].chance)}),
+        [np.array([True]), *_stack([tree.chance for tree in trees])],
     )
     return mdp, [np.zeros((1, V)), *_stack(rewards)]
 

@@ -9,11 +9,17 @@ from itertools import product
 
 
 class Tree:
-    """pi_ref and r as dictionaries from (prefix, token); `chance` names the levels of the environment."""
+    """pi_ref and r as dictionaries from (prefix, token); nature moves at `chance`, by level and state."""
 
     def __init__(self, pi_ref, r, beta, chance=()):
-        self.V, self.H, self.beta, self.chance = len(pi_ref[0][0]), len(pi_ref), beta, set(chance)
+        self.V, self.H, self.beta = len(pi_ref[0][0]), len(pi_ref), beta
         self.pi_ref, self.r = self.table(pi_ref), self.table(r)
+        self.chance = {
+            prefix
+            for t, level in enumerate(chance)
+            for i, prefix in enumerate(product(range(self.V - 1), repeat=t))
+            if level[i]
+        }
 
     def table(self, levels):
         """(prefix, token) -> number, out of levels (n_t, V)."""
@@ -32,19 +38,19 @@ class Tree:
 
     def Q(self, prefix, token):
         value = self.r[prefix, token]
-        if len(prefix) not in self.chance:
+        if prefix not in self.chance:
             value += self.beta * math.log(self.pi_ref[prefix, token])
         return value if self.ends(prefix, token) else value + self.V_star((*prefix, token))
 
     def V_star(self, prefix):
-        if len(prefix) in self.chance:
+        if prefix in self.chance:
             return sum(self.pi_ref[prefix, token] * self.Q(prefix, token) for token in self.tokens(prefix))
         return self.beta * math.log(
             sum(math.exp(self.Q(prefix, token) / self.beta) for token in self.tokens(prefix))
         )
 
     def pi_star(self, prefix, token):
-        if len(prefix) in self.chance:
+        if prefix in self.chance:
             return self.pi_ref[prefix, token]
         return math.exp((self.Q(prefix, token) - self.V_star(prefix)) / self.beta)
 
@@ -65,6 +71,16 @@ class Tree:
 
     def prob(self, table, y):
         return math.prod(table[step] for step in self.steps(y))
+
+    def J(self, pi):
+        """E_pi[R - beta sum log pi/pi_ref over the policy's own moves], by enumeration; `pi` as `pi_ref`."""
+        total = []
+        for y in self.trajectories():
+            if self.exists(y):
+                own = [step for step in self.steps(y) if step[0] not in self.chance]
+                cost = math.fsum(math.log(pi[step] / self.pi_ref[step]) for step in own)
+                total.append(self.prob(pi, y) * (self.R(y) - self.beta * cost))
+        return math.fsum(total)
 
     def R(self, y):
         return self.sum(self.r, y)

@@ -110,7 +110,9 @@ def test_a_state_decodes_to_its_prefix_and_trajectories_list_their_states():
         assert (states[n:] == -1).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"forbidden": 0.3}, {"chance": [1]}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"forbidden": 0.3}, {"chance": [1]}, {"nature": 0.4, "forbidden": 0.2}], ids=str
+)
 @TREES
 def test_solver_agrees_with_recursion_over_dictionaries(seed, options):
     mdp, r = tree(seed, **options)
@@ -467,14 +469,14 @@ def test_pairs_within_prompts_recover_each_policy_and_pairs_across_do_not():
     assert not undetermined(mdp, within)[0].any()  # so no pair need say anything of it
 
 
-def test_joined_prompts_keep_the_chance_levels_of_their_trees():
-    trees = [random_tree(3, 3, 0.5, k, chance=[1]) for k in (0, 1)]
+def test_joined_prompts_keep_the_chance_nodes_of_their_trees():
+    trees = [random_tree(3, 3, 0.5, 0, chance=[1]), random_tree(3, 3, 0.5, 1, nature=0.5)]
     rewards = [random_reward(mdp, k) for k, mdp in enumerate(trees)]
     mdp, r = join_prompts(trees, rewards)
-    assert mdp.chance == {0, 2}
+    assert mdp.chance[0].all()
+    for t in range(3):
+        assert mdp.chance[t + 1].tolist() == [*trees[0].chance[t], *trees[1].chance[t]]
     assert_allclose(solve(mdp, r).V[1], [solve(*one).V[0][0] for one in zip(trees, rewards, strict=True)])
-    with pytest.raises(ValueError, match="must share their chance levels"):
-        join_prompts([trees[0], random_tree(3, 3, 0.5, 1)], rewards)
 
 
 def test_sampled_pairs_come_near_as_the_root_of_their_number():
@@ -613,7 +615,7 @@ def test_row_15_the_optimum_is_worth_V_and_guidance_by_mean_return_less(seed, op
     assert gap_of_guidance > 100 * TOL
     # the gap of any policy is beta KL(pi || pi*) over trajectories
     kl_to_best = expectation(mdp, guided, log_ratio(guided, solution.pi))
-    if not mdp.chance:
+    if not any(level.any() for level in mdp.chance):
         assert gap_of_guidance == pytest.approx(mdp.beta * kl_to_best, abs=TOL)
     assert objective(mdp, r, mdp.pi_ref) < V_0
     # the other KL, or the other sign, is not the objective
@@ -645,7 +647,7 @@ def test_row_16_a_moving_environment_adds_its_luck_to_the_return(seed):
     assert abs(naive - by_hand).max() < TOL
     R, score = trajectory_sums(r), trajectory_sums(implicit_reward(mdp, solution.pi))
     assert abs(preference(R[:, None], R) - preference(score[:, None], score)).max() > MISS
-    as_policy = solve(replace(mdp, chance=frozenset()), r)
+    as_policy = solve(replace(mdp, chance=()), r)
     assert as_policy.V[0][0] > solution.V[0][0]  # it would let the policy choose its luck
 
 
@@ -679,6 +681,7 @@ EVERY = [np.ones((1, 3), dtype=bool), np.ones((2, 3), dtype=bool)]
         ((GOOD, 1.0, changed(EVERY, 1, 0, 0, 0)), "level 1 state 0 action 0: .* where an action is disall"),
         ((GOOD, 1.0, EVERY[:1]), "allowed has 1 levels; the horizon is 2"),
         ((GOOD, 1.0, [], {2}), "chance levels .2.; the levels are 0 to 1"),
+        ((GOOD, 1.0, [], [np.zeros(1), np.zeros(3)]), r"chance has shapes .*; expected .*\(1,\), \(2,\)"),
     ],
 )
 def test_what_is_no_tree_is_refused_with_its_level_and_state(arguments, message):

@@ -14,11 +14,16 @@ from dpoq_lab.views.tables import text_table
 HORIZONS = (10, 12, 14, 16, 18, 20)
 
 
-def timings(horizons: Sequence[int] = HORIZONS, repeats: int = 3) -> list[tuple[int, float, float]]:
-    """(nodes, median seconds, peak MiB) of solving random trees with V = 3, one a horizon."""
+def timings(
+    horizons: Sequence[int] = HORIZONS, repeats: int = 3, nature: float = 0.0
+) -> list[tuple[int, float, float]]:
+    """(nodes, median seconds, peak MiB) of solving random trees with V = 3, one a horizon.
+
+    In each state nature moves with probability `nature`.
+    """
     rows = []
     for horizon in horizons:
-        mdp = random_tree(3, horizon, beta=0.5, seed=0)
+        mdp = random_tree(3, horizon, beta=0.5, seed=0, nature=nature)
         r = random_reward(mdp, seed=1)
         seconds = median(_seconds(mdp, r) for _ in range(repeats))
         rows.append((mdp.n_states, seconds, _peak_mib(mdp, r)))
@@ -47,12 +52,18 @@ def growth(rows: list[tuple[int, float, float]]) -> float:
 
 
 def measure(horizons: tuple[int, ...], seeds: int, out: Path) -> tuple[dict, str]:
-    """A row for each tree, timed `seeds` times, and how seconds a node grow."""
-    rows = timings(horizons, seeds)
-    table = text_table(
-        [("nodes", "seconds", "peak MiB"), *((f"{n:,}", f"{s:.5f}", f"{mib:.2f}") for n, s, mib in rows)]
-    )
-    record = {"rows": [dict(zip(("nodes", "seconds", "peak_mib"), row, strict=True)) for row in rows]}
+    """A row for each tree, timed `seeds` times, with nature in no state and in a third of them."""
+    rows, chance = timings(horizons, seeds), timings(horizons, seeds, nature=1 / 3)
+    shown = [
+        (f"{n:,}", f"{s:.5f}", f"{mib:.2f}", f"{with_chance[1]:.5f}", f"{with_chance[2]:.2f}")
+        for (n, s, mib), with_chance in zip(rows, chance, strict=True)
+    ]
+    table = text_table([("nodes", "seconds", "peak MiB", "with nature", "MiB"), *shown])
+    names = ("nodes", "seconds", "peak_mib")
+    record = {
+        name: [dict(zip(names, row, strict=True)) for row in found]
+        for name, found in (("rows", rows), ("with_nature", chance))
+    }
     record["growth"] = growth(rows)
     return record, f"{table}\nseconds a node, largest against middle tree: {growth(rows):.2f}"
 
