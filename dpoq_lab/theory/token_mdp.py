@@ -28,15 +28,15 @@ class TokenMDP:
     """A prefix tree with its reference policy `pi_ref`, levels (n_t, V), and temperature `beta` > 0.
 
     `allowed` marks with True the actions that exist; without it every action does, and a zero in
-    `pi_ref` is an error. `chance` marks with True the states at which nature moves, levels (n_t,), or names
-    whole levels.
+    `pi_ref` is an error. `chance` marks with True the states at which nature moves, levels (n_t,); without it
+    there is none.
     Raises ValueError, naming level and state, for anything that is not such a tree.
     """
 
     pi_ref: Levels
     beta: float
     allowed: Levels = field(default_factory=list)
-    chance: Levels | Collection[int] = ()
+    chance: Levels = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.beta) and self.beta > 0):
@@ -53,7 +53,12 @@ class TokenMDP:
         object.__setattr__(self, "allowed", allowed)
         self.check_shapes("allowed", allowed)
         _check_policy("pi_ref", pi_ref, allowed)
-        object.__setattr__(self, "chance", _chance_states(self.chance, [len(level) for level in pi_ref]))
+        none = [np.zeros(len(level), dtype=bool) for level in pi_ref]
+        chance = [np.asarray(level, dtype=bool) for level in self.chance] or none
+        if [level.shape for level in chance] != [level.shape for level in none]:
+            found, expected = ([level.shape for level in levels] for levels in (chance, none))
+            raise ValueError(f"chance has shapes {found}; expected {expected}")
+        object.__setattr__(self, "chance", chance)
 
     @property
     def vocabulary(self) -> int:
@@ -88,19 +93,6 @@ class TokenMDP:
         self.check_shapes(name, x)
         for t, (level, allowed) in enumerate(zip(x, self.allowed, strict=True)):
             _refuse(name, t, ~np.isfinite(level) & allowed, level, "not a finite number")
-
-
-def _chance_states(chance: Levels | Collection[int], sizes: list[int]) -> Levels:
-    """The states at which nature moves, levels (n_t,) of bool."""
-    if all(isinstance(t, int | np.integer) for t in chance):
-        if not set(chance) <= set(range(len(sizes))):
-            raise ValueError(f"chance levels {sorted(chance)}; the levels are 0 to {len(sizes) - 1}")
-        return [np.full(n, t in chance) for t, n in enumerate(sizes)]
-    found = [np.asarray(level, dtype=bool) for level in chance]
-    if [level.shape for level in found] != [(n,) for n in sizes]:
-        shapes = [level.shape for level in found]
-        raise ValueError(f"chance has shapes {shapes}; expected {[(n,) for n in sizes]}")
-    return found
 
 
 def _shapes(vocabulary: int, horizon: int) -> list[tuple[int, int]]:
