@@ -88,10 +88,12 @@ def credit_report(pairs: list[ScoredPair]) -> dict:
 
 
 def _locate(responses: list[TokenScores], labels: list[list[bool]]) -> dict:
+    """Over the actions alone: nobody blames a policy for what another said."""
+    labels = [_picked(row, s.response.actions) for s, row in zip(responses, labels, strict=True)]
     pooled = [label for row in labels for label in row]
     table = {"tokens": len(pooled), "share_positive": round(float(np.mean(pooled)), 4)}
     for name in DETECTORS:
-        rows = [suspicion(scores)[name] for scores in responses]
+        rows = [_picked(suspicion(scores)[name], scores.response.actions) for scores in responses]
         p_at_1, n = precision_at_1(rows, labels)
         table[name] = _auroc_with_interval(rows, labels) | {
             "precision_at_1": round(p_at_1, 4),
@@ -106,14 +108,20 @@ def _tell_side(pairs: list[ScoredPair], changed: list[tuple[list[bool], list[boo
     for name in DETECTORS:
         values, labels = [], []
         for pair, masks in zip(pairs, changed, strict=True):
-            row = [_picked(suspicion(scores)[name], mask) for scores, mask in zip(pair, masks, strict=True)]
+            row = [
+                _picked(
+                    suspicion(s)[name],
+                    [new and mine for new, mine in zip(mask, s.response.actions, strict=True)],
+                )
+                for s, mask in zip(pair, masks, strict=True)
+            ]
             values.append(row[0] + row[1])
             labels.append([False] * len(row[0]) + [True] * len(row[1]))
         table[name] = _auroc_with_interval(values, labels) | {"tokens": sum(map(len, labels))}
     return table
 
 
-def _picked(values: list[float], mask: list[bool]) -> list[float]:
+def _picked(values: list, mask: list[bool]) -> list:
     return [value for value, picked in zip(values, mask, strict=True) if picked]
 
 

@@ -1,30 +1,32 @@
 """From pairs to tokens: the token ids that are scored are the token ids that are trained.
 
-A response is the tokens after the prompt, ending in EOS exactly once: EOS is an action of the
-token MDP and its log-ratio belongs in the sum (section 3.1). A token that would straddle the
-boundary between prompt and response has no place in the MDP, so it raises.
+A response is a trajectory from the prompt: tokens in order, each an action, which the policy chose, or an
+observation, which a user, a tool or the chat template wrote. A plain reply is all actions. The last action
+of a turn is the token at which generation stops: the template's end of turn, else EOS; one, never two. A
+token that would straddle context and action has no place in the MDP, so its pair is refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab.preferences import Pair, Span
+from dpoq_lab.chat import BoundaryError, Rendered, Turn, render_chat
+from dpoq_lab.preferences import Message, Pair, Span
 from dpoq_lab.sources import Problem
 
 EOS, BYTE = "\u27e8EOS\u27e9", "\u27e8byte\u27e9"
 
 
-class BoundaryError(ValueError):
-    """The tokens of prompt + response do not split into prompt and response; one line says where."""
-
-
 @dataclass(frozen=True)
 class Response:
     """One tokenised response: `ids` (length R) follow `prompt_ids`; `offsets` are [start, end)
-    characters of `text` for each of `ids`, the EOS token's being empty at its end."""
+    characters of `text`, what follows the prompt as rendered, an appended EOS being empty at its end.
+
+    `actions` marks the tokens that the policy chose (default: all). `tail` is what the chat template writes
+    after the last action; it is in no id.
+    """
 
     prompt_ids: list[int]
     ids: list[int]
@@ -32,13 +34,25 @@ class Response:
     text: str
     flaws: tuple[Span, ...] = ()
     truncated: bool = False
+    actions: list[bool] = field(default_factory=list)
+    eos_id: int | None = None
+    tail: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.actions) != len(self.ids):
+            object.__setattr__(self, "actions", [True] * len(self.ids))
+
+    @property
+    def n_actions(self) -> int:
+        """How many tokens the policy chose."""
+        return sum(self.actions)
 
     @property
     def tokens(self) -> list[str]:
-        """Each token's text; EOS, or a template's end of turn, is `EOS`, a byte in mid-character `BYTE`."""
+        """Each token's text; the EOS token is `EOS`, a byte in mid-character `BYTE`."""
         shown, reached = [], 0
-        for start, end in self.offsets:
-            shown.append(EOS if start == end else BYTE if start < reached else self.text[start:end])
+        for token, (start, end) in zip(self.ids, self.offsets, strict=True):
+            shown.append(EOS if token == self.eos_id else BYTE if start < reached else self.text[start:end])
             reached = max(reached, end)
         return shown
 
@@ -54,8 +68,8 @@ class EncodedPair:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What tokenising left: usable pairs, those that truncation made unusable, and how many
-    usable pairs have a truncated response (not terminal: its sum lacks the EOS term)."""
+    """What tokenising left: usable pairs, those that cannot be masked exactly or that truncation made
+    unusable, and how many usable pairs have a truncated response (not terminal: its sum lacks the end)."""
 
     pairs: list[EncodedPair]
     refused: list[Problem]
@@ -66,116 +80,170 @@ class Encoding:
 class Batch:
     """B responses, prompts padded on the left and responses on the right to columns [P | R].
 
-    `input_ids`, `attention_mask`, `position_ids`: (B, P+R); `response_ids`, `response_mask`: (B, R).
+    `input_ids`, `attention_mask`, `position_ids`: (B, P+R); `response_ids`, `action_mask`: (B, R), the mask
+    True where the policy chose the token: neither at observations nor at padding.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     position_ids: Tensor
     response_ids: Tensor
-    response_mask: Tensor
+    action_mask: Tensor
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
         return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
-def encode_pairs(tokenizer: PreTrainedTokenizerFast, pairs: list[Pair], max_length: int) -> Encoding:
+def encode_pairs(
+    tokenizer: PreTrainedTokenizerFast, pairs: list[Pair], max_length: int, whole_yield: bool = False
+) -> Encoding:
     """Tokenise pairs to at most `max_length` tokens of prompt + response.
 
-    Refuses pairs that truncation leaves identical or without a response token. Raises BoundaryError.
+    With `whole_yield` all that the template writes after the prompt is scored, as TRL does. Refused, by name,
+    are pairs whose actions cannot be told apart exactly and those that truncation leaves identical or without
+    an action.
     """
     encoded, refused, truncated = [], [], 0
     for pair in pairs:
-        both = EncodedPair(
-            encode_response(tokenizer, pair.prompt, pair.chosen, max_length, pair.chosen_flaws, pair.where),
-            encode_response(
-                tokenizer, pair.prompt, pair.rejected, max_length, pair.rejected_flaws, pair.where
-            ),
-            pair,
-        )
-        cut = both.chosen.truncated or both.rejected.truncated
-        if not both.chosen.ids or not both.rejected.ids:
+        try:
+            both = _encode_pair(tokenizer, pair, max_length, whole_yield)
+        except BoundaryError as error:
+            refused.append(Problem(pair.where, "", str(error)))
+            continue
+        if not (both.chosen.n_actions and both.rejected.n_actions):
             refused.append(Problem(pair.where, "", f"no response token is left within {max_length} tokens"))
         elif both.chosen.ids == both.rejected.ids:
             refused.append(Problem(pair.where, "", f"the responses are identical within {max_length} tokens"))
         else:
             encoded.append(both)
-            truncated += cut
+            truncated += both.chosen.truncated or both.rejected.truncated
     return Encoding(encoded, refused, truncated)
+
+
+def _encode_pair(
+    tokenizer: PreTrainedTokenizerFast, pair: Pair, max_length: int, whole_yield: bool
+) -> EncodedPair:
+    sides = ((pair.chosen, pair.chosen_flaws), (pair.rejected, pair.rejected_flaws))
+    how = {"max_length": max_length, "tools": pair.tools, "whole_yield": whole_yield}
+    chosen, rejected = (
+        encode_response(tokenizer, pair.prompt, reply, flaws=flaws, **how) for reply, flaws in sides
+    )
+    return EncodedPair(chosen, rejected, pair)
 
 
 def encode_response(
     tokenizer: PreTrainedTokenizerFast,
-    prompt: str | list[dict],
-    response: str,
+    prompt: str | list[Message],
+    response: str | list[Message],
     max_length: int,
     flaws: tuple[Span, ...] = (),
-    where: str = "",
+    tools: list | None = None,
+    whole_yield: bool = False,
 ) -> Response:
-    """Tokenise one prompt and response; `max_length` counts both. Raises BoundaryError."""
-    before, after, bos = render(tokenizer, prompt, response, where)
-    prompt_ids = bos + tokenizer(before, add_special_tokens=False).input_ids
-    whole = tokenizer(before + after, add_special_tokens=False, return_offsets_mapping=True)
-    ids, split = bos + whole.input_ids, len(prompt_ids)
-    if ids[:split] != prompt_ids:
-        ends = f"{before[-12:]!r} | {after[:12]!r}"
-        raise BoundaryError(f"{_at(where)}the tokenizer merges prompt and response at {ends}")
-    shift = len(before) + max(after.find(response), 0)
-    last = len(response)
-    offsets = [
-        (min(max(start - shift, 0), last), min(max(end - shift, 0), last))
-        for start, end in whole.offset_mapping[split - len(bos) :]
-    ]
-    return _end(tokenizer, prompt_ids, ids[split:], offsets, response, max_length, flaws, where)
+    """Tokenise a prompt and what follows it, a reply or several turns; `max_length` counts both.
 
-
-def _end(
-    tokenizer: PreTrainedTokenizerFast,
-    prompt_ids: list[int],
-    ids: list[int],
-    offsets: list[Span],
-    text: str,
-    max_length: int,
-    flaws: tuple[Span, ...],
-    where: str,
-) -> Response:
-    """Put EOS at the end exactly once, then cut to `max_length`."""
-    eos = tokenizer.eos_token_id
-    if not isinstance(eos, int):
-        raise BoundaryError(f"{_at(where)}the tokenizer has no EOS token, so no response would end")
-    if not ids or ids[-1] != eos:
-        ids, offsets = ids + [eos], offsets + [(len(text), len(text))]
-    if eos in ids[:-1]:
-        raise BoundaryError(f"{_at(where)}the response holds the end-of-text token before its end")
+    `flaws` are spans of a plain reply. Raises BoundaryError.
+    """
+    rendered, bos = render(tokenizer, prompt, response, tools)
+    chat, start = not isinstance(prompt, str), rendered.turns[0].start
+    text = rendered.text + (rendered.tail if whole_yield and chat else "")
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, offsets = bos + found.input_ids, [(0, 0)] * len(bos) + list(found.offset_mapping)
+    split, *_ = [_boundary(tokenizer, text, turn.start, bos, ids) for turn in rendered.turns]
+    mine = [whole_yield or _is_action(text, span, rendered.turns) for span in offsets[split:]]
+    ids, offsets, prompt_ids = ids[split:], offsets[split:], ids[:split]
+    eos, stop = _eos(tokenizer), rendered.turns[-1].stop
+    if stop[0] == stop[1] and not (whole_yield and chat) and (not ids or ids[-1] != eos):
+        ids, offsets, mine = [*ids, eos], [*offsets, (len(text), len(text))], [*mine, True]
+    if not whole_yield:
+        _check_stops(ids, offsets, mine, rendered.turns, eos)
     room = max(max_length - len(prompt_ids), 0)
-    return Response(prompt_ids, ids[:room], offsets[:room], text, flaws, truncated=room < len(ids))
-
-
-def _at(where: str) -> str:
-    return f"{where}: " if where else ""
+    return Response(
+        prompt_ids,
+        ids[:room],
+        [(max(a - start, 0), max(b - start, 0)) for a, b in offsets[:room]],
+        text[start:],
+        _placed(flaws, response, rendered, start),
+        truncated=room < len(ids),
+        actions=mine[:room],
+        eos_id=eos,
+        tail="" if whole_yield else rendered.tail,
+    )
 
 
 def render(
-    tokenizer: PreTrainedTokenizerFast, prompt: str | list[dict], response: str, where: str = ""
-) -> tuple[str, str, list[int]]:
-    """The text before and after the boundary, and the BOS ids that stand before both.
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: str | list[Message],
+    response: str | list[Message],
+    tools: list | None = None,
+) -> tuple[Rendered, list[int]]:
+    """The text with its turns, and the BOS ids that stand before it.
 
-    A string prompt is used word for word. Messages go through the model's chat template.
+    A string prompt is used word for word and has one turn. Messages go through the model's chat template.
     """
     if isinstance(prompt, str):
-        empty = tokenizer("").input_ids
-        return prompt, response, empty[:1] if empty[:1] == [tokenizer.bos_token_id] else []
-    if not tokenizer.chat_template:
-        raise BoundaryError(
-            f"{_at(where)}the prompt is a chat, but this model's tokenizer has no chat template"
-        )
-    before = str(tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True))
-    reply = [*prompt, {"role": "assistant", "content": response}]
-    full = str(tokenizer.apply_chat_template(reply, tokenize=False))
-    if not full.startswith(before):
-        raise BoundaryError(f"{_at(where)}the chat template does not keep the prompt when a response follows")
-    return before, full[len(before) :].rstrip(), []
+        empty, has_bos = tokenizer("").input_ids, prompt.startswith(str(tokenizer.bos_token or "\0"))
+        bos = empty[:1] if empty[:1] == [tokenizer.bos_token_id] and not has_bos else []
+        end = len(prompt) + len(response)
+        return Rendered(f"{prompt}{response}", [Turn(len(prompt), (len(prompt), end), (end, end))], ""), bos
+    reply = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
+    return render_chat(tokenizer, prompt, reply, tools), []
+
+
+def _boundary(
+    tokenizer: PreTrainedTokenizerFast, text: str, start: int, bos: list[int], ids: list[int]
+) -> int:
+    """How many tokens the policy reads before a turn: the same as when it generates there."""
+    read = bos + tokenizer(text[:start], add_special_tokens=False).input_ids
+    if ids[: len(read)] != read:
+        ends = f"{text[max(start - 12, 0) : start]!r} | {text[start : start + 12]!r}"
+        raise BoundaryError(f"the tokenizer merges prompt and response at {ends}")
+    return len(read)
+
+
+def _is_action(text: str, span: Span, turns: list[Turn]) -> bool:
+    """Whether a token is the policy's: words or end of turn, with at most white space beside them."""
+    start, end = span
+    for turn in turns:
+        for a, b in (turn.said, turn.stop):
+            if (start < b and a < end) or (start == end and a <= start < b):
+                if text[start:a].strip() or text[max(b, start) : end].strip():
+                    around = text[start:end]
+                    raise BoundaryError(f"the tokenizer merges the reply with the template at {around!r}")
+                return True
+    return False
+
+
+def _check_stops(
+    ids: list[int], offsets: list[Span], actions: list[bool], turns: list[Turn], eos: int
+) -> None:
+    """EOS ends a turn: it is none of its words."""
+    stops = [turn.stop for turn in turns if turn.stop[0] < turn.stop[1]]
+    for token, span, action in list(zip(ids, offsets, actions, strict=True))[:-1]:
+        if action and token == eos and span not in stops:
+            raise BoundaryError("the response holds the end-of-text token before its end")
+
+
+def _placed(
+    flaws: tuple[Span, ...], response: str | list[Message], rendered: Rendered, start: int
+) -> tuple[Span, ...]:
+    """Spans of a plain reply as spans of the text that follows the prompt."""
+    if not flaws:
+        return ()
+    if not isinstance(response, str):
+        raise BoundaryError("flaws are spans of one plain reply, not of several turns or tool calls")
+    a, b = rendered.turns[0].said
+    shift = response.find(rendered.text[a:b])
+    if any(first < shift or last > shift + b - a for first, last in flaws):
+        raise BoundaryError("a flaw lies in a part of the reply that the chat template leaves out")
+    return tuple((first - shift + a - start, last - shift + a - start) for first, last in flaws)
+
+
+def _eos(tokenizer: PreTrainedTokenizerFast) -> int:
+    if not isinstance(tokenizer.eos_token_id, int):
+        raise BoundaryError("the tokenizer has no EOS token, so no response would end")
+    return tokenizer.eos_token_id
 
 
 def collate(responses: list[Response], pad_id: int) -> Batch:
@@ -184,12 +252,14 @@ def collate(responses: list[Response], pad_id: int) -> Batch:
     R = max(len(response.ids) for response in responses)
     input_ids = torch.full((len(responses), P + R), pad_id)
     mask = torch.zeros((len(responses), P + R), dtype=torch.long)
+    actions = torch.zeros((len(responses), R), dtype=torch.bool)
     for row, response in enumerate(responses):
         start, end = P - len(response.prompt_ids), P + len(response.ids)
         input_ids[row, start:end] = torch.tensor(response.prompt_ids + response.ids)
         mask[row, start:end] = 1
+        actions[row, : len(response.ids)] = torch.tensor(response.actions)
     position_ids = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    return Batch(input_ids, mask, position_ids, input_ids[:, P:], mask[:, P:].bool())
+    return Batch(input_ids, mask, position_ids, input_ids[:, P:], actions)
 
 
 def pad_id(tokenizer: PreTrainedTokenizerFast) -> int:
@@ -200,9 +270,20 @@ def pad_id(tokenizer: PreTrainedTokenizerFast) -> int:
     return found
 
 
+def stop_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """The tokens at which generation stops: EOS, and the chat template's end of turn where it has one."""
+    found = [_eos(tokenizer)]
+    if tokenizer.chat_template:
+        asked = [{"role": "user", "content": "a"}]
+        rendered = render_chat(tokenizer, asked, [{"role": "assistant", "content": "b"}])
+        a, b = rendered.turns[-1].stop
+        found += tokenizer(rendered.text[a:b], add_special_tokens=False).input_ids
+    return list(dict.fromkeys(found))
+
+
 def flaw_mask(response: Response) -> list[bool]:
-    """For each token whether it overlaps a marked flaw."""
+    """For each token whether it is an action that overlaps a marked flaw."""
     return [
-        any(start < flaw_end and flaw_start < end for flaw_start, flaw_end in response.flaws)
-        for start, end in response.offsets
+        action and any(start < flaw_end and flaw_start < end for flaw_start, flaw_end in response.flaws)
+        for (start, end), action in zip(response.offsets, response.actions, strict=True)
     ]

@@ -28,14 +28,14 @@ def response_logits(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def log_probs(logits: Tensor, batch: Batch) -> Tensor:
-    """log pi(a_t | s_t) of the response tokens, (B, R), in nats; 0 at padding."""
+    """log pi(a_t | s_t) of the actions, (B, R), in nats; 0 at observations and padding."""
     # = log_softmax(logits)[a_t], without a second (B, R, V) tensor
     chosen = logits.gather(-1, batch.response_ids.unsqueeze(-1)).squeeze(-1)
-    return (chosen - logits.logsumexp(dim=-1)).masked_fill(~batch.response_mask, 0.0)
+    return (chosen - logits.logsumexp(dim=-1)).masked_fill(~batch.action_mask, 0.0)
 
 
 def token_log_probs(model: nn.Module, batch: Batch) -> Tensor:
-    """log pi(a_t | s_t) of the response tokens under `model`, (B, R), in nats; 0 at padding."""
+    """log pi(a_t | s_t) of the actions under `model`, (B, R), in nats; 0 at observations and padding."""
     return log_probs(response_logits(model, batch), batch)
 
 

@@ -23,7 +23,7 @@ class Objective(Protocol):
     beta: float  # what turns a log-ratio into a reward
 
     def losses(self, *log_ratios: Tensor) -> Tensor:
-        """The loss of each pair, (B,), from log-ratios (B, R), one tensor a side; 0 at padding."""
+        """The loss of each pair, (B,), from log-ratios (B, R), one tensor a side; 0 where not an action."""
         ...
 
     def weight(self, pairs: list[EncodedPair]) -> float:
@@ -45,8 +45,8 @@ class SFT:
         return sft_loss(chosen)
 
     def weight(self, pairs: list[EncodedPair]) -> float:
-        """The tokens of the chosen replies."""
-        return sum(len(pair.chosen.ids) for pair in pairs)
+        """The actions of the chosen replies."""
+        return sum(pair.chosen.n_actions for pair in pairs)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,16 @@ Every flaw of a file is reported as `file:line: field: what is wrong`, and all a
 
 import json
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from dpoq_lab.sources import PairsError, Problem, Rows, kind_of, records
 
-Message = dict[str, str]
+Message = dict[str, Any]  # role, content, and of a tool call tool_calls, tool_call_id, name
+Reply = str | list[Message]  # one plain reply, or turns of the assistant with what others say between
 Span = tuple[int, int]
+ROLES = ("system", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True)
@@ -19,24 +23,27 @@ class Pair:
     """Two responses to one prompt.
 
     `prompt` is a string, used word for word, or a list of chat messages that the model's chat
-    template renders. The spans `[start, end)` count characters of the response they belong to.
+    template renders, with `tools` if there are any. A response is a reply or, in a chat, several messages
+    that begin and end with the assistant's. The spans `[start, end)` count characters of their own reply.
     """
 
     prompt: str | list[Message]
-    chosen: str
-    rejected: str
+    chosen: Reply
+    rejected: Reply
     chosen_flaws: tuple[Span, ...] = ()
     rejected_flaws: tuple[Span, ...] = ()
     form: str = "standard"
     where: str = ""
+    tools: list[dict] | None = None
 
     def to_record(self) -> dict:
         """The pair as a JSON-ready record in the standard or conversational form."""
         chat = isinstance(self.prompt, list)
-        record: dict = {"prompt": self.prompt}
+        record: dict = {"prompt": self.prompt} | ({"tools": self.tools} if self.tools else {})
         for role in ("chosen", "rejected"):
-            text = getattr(self, role)
-            record[role] = [{"role": "assistant", "content": text}] if chat else text
+            reply = getattr(self, role)
+            one = chat and isinstance(reply, str)
+            record[role] = [{"role": "assistant", "content": reply}] if one else reply
             if spans := getattr(self, f"{role}_flaws"):
                 record[f"{role}_flaws"] = [list(span) for span in spans]
         return record
@@ -109,16 +116,16 @@ def parse_pair(record: object, where: str = "") -> Pair:
     else:
         form, parse = "implicit", _implicit
     prompt, chosen, rejected, shift = parse(record)
-    for role, text in (("chosen", chosen), ("rejected", rejected)):
-        if not text.strip():
+    for role, reply in (("chosen", chosen), ("rejected", rejected)):
+        if isinstance(reply, str) and not reply.strip():
             raise FieldError(role, "is empty")
     if chosen == rejected:
         raise FieldError("rejected", "is equal to chosen")
     flaws = {
-        f"{role}_flaws": _spans(record, role, text, shift)
-        for role, text in (("chosen", chosen), ("rejected", rejected))
+        f"{role}_flaws": _spans(record, role, reply, shift)
+        for role, reply in (("chosen", chosen), ("rejected", rejected))
     }
-    return Pair(prompt, chosen, rejected, form=form, where=where, **flaws)
+    return Pair(prompt, chosen, rejected, form=form, where=where, tools=_tools(record, prompt), **flaws)
 
 
 # The four forms: each returns (prompt, chosen, rejected, characters cut off before the responses).
@@ -165,7 +172,7 @@ def shared_prefix_end(chosen: str, rejected: str) -> int:
     return max((i for i in range(1, shared) if chosen[i].isspace()), default=0)
 
 
-def _conversational(record: dict) -> tuple[list[Message], str, str, int]:
+def _conversational(record: dict) -> tuple[list[Message], Reply, Reply, int]:
     start = []
     prompt = record.get("prompt")
     if isinstance(prompt, list):
@@ -174,44 +181,88 @@ def _conversational(record: dict) -> tuple[list[Message], str, str, int]:
     shared = 0
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
         shared += 1
+    while shared and chosen[shared - 1]["role"] == "assistant":
+        shared -= 1  # s_0 is a state in which the assistant acts
     start = start + chosen[:shared]
     if isinstance(prompt, str) and not start:
         start = [{"role": "user", "content": _text(record, "prompt")}]
     for role, turns in (("chosen", chosen[shared:]), ("rejected", rejected[shared:])):
         if not start:
             raise FieldError(role, "shares no message with the other response, and there is no prompt")
-        if len(turns) != 1 or turns[0]["role"] != "assistant":
-            raise FieldError(role, "must end in exactly one assistant message after the shared ones")
-        _check_alternation(start + turns, role)
-    return start, chosen[-1]["content"], rejected[-1]["content"], 0
+        _check_turns(start, turns, role)
+    return start, _reply(chosen[shared:]), _reply(rejected[shared:]), 0
+
+
+def _reply(turns: list[Message]) -> Reply:
+    """One plain message as its text, anything else as it is."""
+    plain = len(turns) == 1 and turns[0].keys() == {"role", "content"}
+    return turns[0]["content"] if plain else turns
+
+
+def _check_turns(start: list[Message], turns: list[Message], field: str) -> None:
+    """A response goes on where another spoke, begins and ends with the assistant, and answers its tools."""
+    if start[-1]["role"] == "assistant":
+        raise FieldError(field, "goes on after a message of the assistant, where it is another's turn")
+    for name, message in (("begin", turns[0]), ("end", turns[-1])):
+        if message["role"] != "assistant":
+            raise FieldError(
+                field, f"must {name} with an assistant message, not one of role {message['role']}"
+            )
+    roles = [message["role"] for message in start + turns]
+    if "system" in roles[1:]:
+        raise FieldError(field, "has a system message that is not the first")
+    for before, role in pairwise(roles):
+        if role == "tool" and before not in ("assistant", "tool"):
+            raise FieldError(field, f"has a tool message after one of role {before}")
 
 
 def _continuation(record: dict, role: str, start: list[Message]) -> list[Message]:
     """The messages of a response without the prompt's, if it repeats them."""
     messages = _messages(record[role], role)
-    return messages[len(start) :] if start and messages[: len(start)] == start else messages
+    repeats = len(messages) > len(start) and messages[: len(start)] == start
+    return messages[len(start) :] if repeats else messages
 
 
 def _messages(value: object, field: str) -> list[Message]:
     if not isinstance(value, list) or not value:
         raise FieldError(field, "is not a list of messages")
-    messages = []
-    for i, message in enumerate(value):
-        if not isinstance(message, dict):
-            raise FieldError(f"{field}[{i}]", f"is {kind_of(message)}, not a message")
-        role = message.get("role")
-        if role not in ("system", "user", "assistant"):
-            raise FieldError(f"{field}[{i}].role", f"is {role!r}, not system, user or assistant")
-        messages.append({"role": role, "content": _text(message, "content", f"{field}[{i}].content")})
-    return messages
+    return [_message(message, f"{field}[{i}]") for i, message in enumerate(value)]
 
 
-def _check_alternation(messages: list[Message], field: str) -> None:
-    turns = [message["role"] for message in messages]
-    turns = turns[1:] if turns[0] == "system" else turns
-    expected = [("user", "assistant")[i % 2] for i in range(len(turns))]
-    if turns != expected:
-        raise FieldError(field, f"roles do not alternate user, assistant: {', '.join(turns)}")
+def _message(message: object, field: str) -> Message:
+    """One message with the fields that a chat template reads; a field that nobody reads is an error."""
+    if not isinstance(message, dict):
+        raise FieldError(field, f"is {kind_of(message)}, not a message")
+    given = {key: value for key, value in message.items() if value is not None}
+    role = given.get("role")
+    if role not in ROLES:
+        raise FieldError(f"{field}.role", f"is {role!r}, not {', '.join(ROLES[:-1])} or {ROLES[-1]}")
+    known = {"role", "content", "name", *({"tool_calls"} if role == "assistant" else {"tool_call_id"})}
+    if unknown := sorted(given.keys() - known):
+        raise FieldError(f"{field}.{unknown[0]}", "is a field of a message that is not read here")
+    if calls := given.get("tool_calls"):
+        if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+            raise FieldError(f"{field}.tool_calls", "is not a list of tool calls")
+        if not given.get("content"):
+            return {**given, "content": None}
+    return {**given, "content": _text(message, "content", f"{field}.content")}
+
+
+def _tools(record: dict, prompt: object) -> list[dict] | None:
+    """The tools that the assistant may call, a list or its JSON."""
+    tools = record.get("tools")
+    if isinstance(tools, str):
+        try:
+            tools = json.loads(tools)
+        except json.JSONDecodeError as error:
+            raise FieldError("tools", f"is not JSON: {error.msg}") from error
+    if not tools:
+        return None
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise FieldError("tools", "is not a list of tools")
+    if isinstance(prompt, str):
+        raise FieldError("tools", "goes with messages, which a chat template renders; the prompt is a string")
+    return tools
 
 
 def _text(record: dict, key: str, field: str | None = None) -> str:
@@ -228,11 +279,13 @@ def _text(record: dict, key: str, field: str | None = None) -> str:
     return value
 
 
-def _spans(record: dict, role: str, text: str, shift: int) -> tuple[Span, ...]:
+def _spans(record: dict, role: str, text: Reply, shift: int) -> tuple[Span, ...]:
     field = f"{role}_flaws"
     spans = record.get(field)
     if spans is None:
         return ()
+    if not isinstance(text, str):
+        raise FieldError(field, "counts characters of one plain reply, not of several turns or tool calls")
     if not isinstance(spans, list):
         raise FieldError(field, f"is {kind_of(spans)}, not a list of [start, end)")
     shifted = []

@@ -23,7 +23,8 @@ class TokenScores:
     """One response scored by policy and reference; every list has one entry a token, in nats.
 
     `kl_ref_pi`, `kl_pi_ref` and `entropy` (of the policy) are exact sums over the vocabulary at each state;
-    `top_policy` and `top_reference` are the likeliest tokens there with their log-probabilities.
+    `top_policy` and `top_reference` are the likeliest tokens there with their log-probabilities. An
+    observation was not the policy's choice: it has 0 and no likeliest tokens.
     """
 
     response: Response
@@ -80,27 +81,35 @@ def _token_scores(
     tokenizer: PreTrainedTokenizerFast,
     top: int,
 ) -> TokenScores:
-    R = len(response.ids)
+    R, actions = len(response.ids), torch.tensor(response.actions, device=logits.device)
     log_pi, log_pi_ref = logits[:R].log_softmax(-1), logits_ref[:R].log_softmax(-1)  # (R, V)
+
+    def at_actions(x: Tensor) -> list[float]:
+        return x.sum(-1).masked_fill(~actions, 0.0).tolist()
+
     return TokenScores(
         response,
         logp[:R].tolist(),
         logp_ref[:R].tolist(),
-        (log_pi_ref.exp() * (log_pi_ref - log_pi)).sum(-1).tolist(),
-        (log_pi.exp() * (log_pi - log_pi_ref)).sum(-1).tolist(),
-        _likeliest(log_pi, tokenizer, top),
-        _likeliest(log_pi_ref, tokenizer, top),
-        (-log_pi.exp() * log_pi).sum(-1).tolist(),
+        at_actions(log_pi_ref.exp() * (log_pi_ref - log_pi)),
+        at_actions(log_pi.exp() * (log_pi - log_pi_ref)),
+        _likeliest(log_pi, response.actions, tokenizer, top),
+        _likeliest(log_pi_ref, response.actions, tokenizer, top),
+        at_actions(-log_pi.exp() * log_pi),
     )
 
 
-def _likeliest(log_pi: Tensor, tokenizer: PreTrainedTokenizerFast, top: int) -> list[Alternatives]:
+def _likeliest(
+    log_pi: Tensor, actions: list[bool], tokenizer: PreTrainedTokenizerFast, top: int
+) -> list[Alternatives]:
     if top == 0:
         return [[] for _ in log_pi]
     values, ids = log_pi.topk(top, dim=-1)
     return [
         [(str(tokenizer.decode([token])), value) for token, value in zip(row_ids, row_values, strict=True)]
-        for row_ids, row_values in zip(ids.tolist(), values.tolist(), strict=True)
+        if action
+        else []
+        for row_ids, row_values, action in zip(ids.tolist(), values.tolist(), actions, strict=True)
     ]
 
 

@@ -237,7 +237,7 @@ def _micro_losses(
         log_pi = token_log_probs(policy, batch)
     ratios = log_ratios(log_pi, _log_pi_ref(data, micro, log_pi))
     losses = objective.losses(*ratios.split(n))
-    stats = {"loss": losses.sum().item(), "tokens": int(batch.response_mask.sum())}
+    stats = {"loss": losses.sum().item(), "tokens": int(batch.action_mask.sum())}
     if len(objective.sides) == 2:
         stats |= _pair_stats(log_pi.detach(), ratios.detach(), batch, objective.beta)
     return losses, stats
@@ -257,7 +257,7 @@ def _pair_stats(log_pi: Tensor, ratios: Tensor, batch: Batch, beta: float) -> di
     reward = beta * ratios.sum(dim=1)
     margin = reward[:n] - reward[n:]
     # pi/pi_ref - 1 - log pi/pi_ref: an unbiased estimate of KL(pi_ref, pi) on responses drawn from pi_ref
-    kl = (ratios.exp() - 1 - ratios).masked_fill(~batch.response_mask, 0.0)
+    kl = (ratios.exp() - 1 - ratios).masked_fill(~batch.action_mask, 0.0)
     return {
         "chosen_reward": reward[:n].sum().item(),
         "rejected_reward": reward[n:].sum().item(),
@@ -336,7 +336,7 @@ def _collate(
 
 
 def _name(pair: EncodedPair) -> str:
-    return pair.pair.where or repr(pair.pair.chosen[:40])
+    return pair.pair.where or repr(pair.chosen.text[:40])
 
 
 def _length(pair: EncodedPair) -> int:

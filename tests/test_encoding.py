@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab.encoding import EOS, BoundaryError, collate, encode_pairs, encode_response, flaw_mask, pad_id
+from dpoq_lab.encoding import (
+    EOS,
+    BoundaryError,
+    Response,
+    collate,
+    encode_pairs,
+    encode_response,
+    flaw_mask,
+    pad_id,
+)
 from dpoq_lab.models import tiny_tokenizer
 from dpoq_lab.preferences import Pair
 
@@ -34,8 +43,11 @@ def test_a_response_is_its_tokens_and_one_eos():
 def test_a_merge_across_the_boundary_raises_and_names_it():
     """With the merge b+c, "ab" + "cd" is a|bc|d: no token boundary where the prompt ends."""
     tokenizer = letters([("b", "c")])
-    with pytest.raises(BoundaryError, match=r"file:3: the tokenizer merges .*'ab' \| 'cd'"):
-        encode_response(tokenizer, "ab", "cd", 99, where="file:3")
+    with pytest.raises(BoundaryError, match=r"^the tokenizer merges .*'ab' \| 'cd'$"):
+        encode_response(tokenizer, "ab", "cd", 99)
+    encoding = encode_pairs(tokenizer, [Pair("ab", "cd", "dc", where="file:3"), Pair("a", "d", "e")], 99)
+    assert str(encoding.refused[0]).startswith("file:3: the tokenizer merges")
+    assert len(encoding.pairs) == 1  # the others go on
     assert encode_response(tokenizer, "ab", "dc", 99).tokens == ["d", "c", EOS]
 
 
@@ -45,7 +57,8 @@ def test_a_chat_without_a_chat_template_raises():
 
 
 def test_a_template_that_rewrites_the_prompt_raises():
-    template = "{% if add_generation_prompt %}a{% else %}b{% endif %}{{ messages[-1]['content'] }}"
+    words = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    template = "{% if add_generation_prompt %}a{% else %}b{% endif %}" + words
     with pytest.raises(BoundaryError, match="does not keep the prompt"):
         encode_response(letters([], template), CHAT, "yes", 99)
 
@@ -69,7 +82,9 @@ def test_the_tokens_of_any_text_spell_it_and_end_in_one_eos(text):
     assert response.ids.count(TINY.eos_token_id) == 1
     starts = [start for start, _ in response.offsets]
     assert starts == sorted(starts)
-    assert all(0 <= start <= end <= len(text) for start, end in response.offsets)
+    assert all(0 <= start <= end <= len(response.text) for start, end in response.offsets)
+    assert response.text == f"{text}<|end|>"
+    assert all(response.actions)
 
 
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
@@ -120,7 +135,22 @@ def test_collate_pads_prompts_left_and_responses_right():
     assert batch.input_ids.tolist() == [[0, a, b, c, d, 0], [a, b, c, d, 0, 0]]
     assert batch.attention_mask.tolist() == [[0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0]]
     assert batch.position_ids.tolist() == [[0, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 4]]
-    assert batch.response_mask.tolist() == [[True, True, True], [True, True, False]]
+    assert batch.action_mask.tolist() == [[True, True, True], [True, True, False]]
+
+
+def test_collate_masks_what_the_policy_did_not_choose():
+    rows = [
+        Response([5, 6], [7, 8, 9], [(0, 1)] * 3, "xyz", actions=[True, False, True]),
+        Response([5], [7], [(0, 1)], "x"),
+    ]
+    batch = collate(rows, pad_id=0)
+    assert batch.action_mask.tolist() == [[True, False, True], [True, False, False]]
+    assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 0, 0]]  # an observation is read
+
+
+def test_eos_is_named_by_its_id_and_not_by_an_empty_span():
+    response = Response([5], [7, 8, 0], [(0, 1), (1, 1), (1, 6)], "x<eos>", eos_id=0)
+    assert response.tokens == ["x", "", EOS]
 
 
 def test_pad_equal_to_eos_does_not_mask_the_real_eos():
@@ -129,7 +159,7 @@ def test_pad_equal_to_eos_does_not_mask_the_real_eos():
     rows = [encode_response(tokenizer, "a", "b", 99), encode_response(tokenizer, "a", "bcd", 99)]
     batch = collate(rows, pad_id(tokenizer))
     is_eos = batch.response_ids == tokenizer.eos_token_id
-    assert (is_eos & batch.response_mask).sum(dim=1).tolist() == [1, 1]
+    assert (is_eos & batch.action_mask).sum(dim=1).tolist() == [1, 1]
 
 
 def test_flaw_mask_marks_tokens_that_overlap_a_span():

@@ -87,6 +87,8 @@ def message(role, content):
 # Flaws of a record: (record, field, part of the message)
 
 USER, ASSISTANT = message("user", "Hi"), message("assistant", "Hello")
+DIFFERENT = message("assistant", "What")
+CHAT = {"prompt": [USER], "chosen": [ASSISTANT], "rejected": [DIFFERENT]}
 FLAWED = [
     ([1, 2], "", "is a list, not a JSON object"),
     ({"prompt": "Q", "chosen": "a"}, "rejected", "is missing"),
@@ -99,12 +101,45 @@ FLAWED = [
     ({"instruction": "Add.", "input": 3, "chosen": "3", "rejected": "4"}, "input", "is a number"),
     ({"chosen": "abc", "rejected": "xyz"}, "rejected", "shares no prefix"),
     ({"chosen": "same text", "rejected": "same text"}, "rejected", "is equal to chosen"),
-    (
-        {"prompt": [USER, USER], "chosen": [ASSISTANT], "rejected": [message("assistant", "x")]},
-        "chosen",
-        "alternate",
-    ),
     ({"prompt": [USER], "chosen": [USER], "rejected": [ASSISTANT]}, "chosen", "assistant message"),
+    (
+        {"prompt": [USER, ASSISTANT], "chosen": [ASSISTANT], "rejected": [message("assistant", "x")]},
+        "chosen",
+        "goes on after a message of the assistant",
+    ),
+    (
+        {"prompt": [USER], "chosen": [ASSISTANT, USER], "rejected": [ASSISTANT]},
+        "chosen",
+        "must end with an assistant message, not one of role user",
+    ),
+    (
+        {"prompt": [USER], "chosen": [ASSISTANT, message("system", "S"), ASSISTANT], "rejected": [ASSISTANT]},
+        "chosen",
+        "a system message that is not the first",
+    ),
+    (
+        {"prompt": [USER, message("tool", "blue")], "chosen": [ASSISTANT], "rejected": [DIFFERENT]},
+        "chosen",
+        "a tool message after one of role user",
+    ),
+    (
+        {"prompt": [USER], "chosen": [{**ASSISTANT, "reasoning": "Hm"}], "rejected": [ASSISTANT]},
+        "chosen[0].reasoning",
+        "is a field of a message that is not read here",
+    ),
+    (
+        {"prompt": [USER], "chosen": [{"role": "assistant", "tool_calls": "sky"}], "rejected": [ASSISTANT]},
+        "chosen[0].tool_calls",
+        "is not a list of tool calls",
+    ),
+    ({**CHAT, "tools": "[{"}, "tools", "is not JSON"),
+    ({**CHAT, "tools": [3]}, "tools", "is not a list of tools"),
+    ({**STANDARD, "tools": [{"name": "sky"}]}, "tools", "goes with messages"),
+    (
+        {**CHAT, "chosen": [ASSISTANT, USER, DIFFERENT], "chosen_flaws": [[0, 2]]},
+        "chosen_flaws",
+        "characters of one plain reply",
+    ),
     (
         {"prompt": [USER], "chosen": [{"role": "robot", "content": "x"}], "rejected": [ASSISTANT]},
         "chosen[0].role",

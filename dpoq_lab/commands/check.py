@@ -34,8 +34,12 @@ def check(source: str, model: str | None = None, max_length: int = 512) -> Repor
     reading = read_pairs(source)
     pairs, problems, truncated = reading.pairs, list(reading.problems), None
     if model is not None:
-        pairs, refused, truncated = _tokenised(pairs, model, max_length)
-        problems += refused
+        from dpoq_lab.encoding import encode_pairs
+        from dpoq_lab.models import load_tokenizer
+
+        encoding = encode_pairs(load_tokenizer(model), pairs, max_length)
+        pairs, truncated = [encoded.pair for encoded in encoding.pairs], encoding.truncated
+        problems += encoding.refused
     return Report(
         len(pairs),
         dict(Counter(pair.form for pair in pairs)),
@@ -43,21 +47,3 @@ def check(source: str, model: str | None = None, max_length: int = 512) -> Repor
         problems,
         truncated,
     )
-
-
-def _tokenised(pairs: list, model: str, max_length: int) -> tuple[list, list[Problem], int]:
-    from dpoq_lab.encoding import BoundaryError, encode_pairs
-    from dpoq_lab.models import load_tokenizer
-
-    tokenizer = load_tokenizer(model)
-    kept, problems, truncated = [], [], 0
-    for pair in pairs:
-        try:
-            encoding = encode_pairs(tokenizer, [pair], max_length)
-        except BoundaryError as error:
-            problems.append(Problem(pair.where, "", str(error).removeprefix(f"{pair.where}: ")))
-            continue
-        kept += [encoded.pair for encoded in encoding.pairs]
-        problems += encoding.refused
-        truncated += encoding.truncated
-    return kept, problems, truncated

@@ -83,6 +83,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     train.add_argument(
         "--held-out", type=_share, default=0.15, help="share of the pairs kept for testing (0.15)"
     )
+    _add_whole_yield(train)
     train.add_argument("--resume", action="store_true", help="go on with the unfinished run in DIR")
     train.set_defaults(run=_train)
 
@@ -95,7 +96,16 @@ def _add_inspect(commands: argparse._SubParsersAction) -> None:
     inspect.add_argument("--out", required=True, type=Path, metavar="DIR")
     inspect.add_argument("--beta", type=_positive, default=0.1)
     inspect.add_argument("--max-length", type=_positive_int, default=512)
+    _add_whole_yield(inspect)
     inspect.set_defaults(run=_inspect)
+
+
+def _add_whole_yield(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--whole-yield",
+        action="store_true",
+        help="score all that the chat template writes after the prompt, as TRL does (default: the actions)",
+    )
 
 
 def _add_study(commands: argparse._SubParsersAction) -> None:
@@ -149,6 +159,7 @@ def _train(arguments: argparse.Namespace) -> int:
         "seed",
         "held_out",
         "resume",
+        "whole_yield",
     )
     request = Request(
         model=arguments.model or preset.model, **{name: getattr(arguments, name) for name in names}
@@ -163,8 +174,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from dpoq_lab.commands.inspect import score, summary_lines
 
     models = {"policy": arguments.policy, "reference": arguments.reference}
-    scored = score(**models, rows=arguments.pairs, beta=arguments.beta, max_length=arguments.max_length)
-    print(summary_lines(scored.write(arguments.out), arguments.out))
+    names = ("beta", "max_length", "whole_yield")
+    scored = score(**models, rows=arguments.pairs, **{name: getattr(arguments, name) for name in names})
+    print(summary_lines(scored.write(arguments.out), arguments.out, scored.problems))
     return 0
 
 

@@ -1,7 +1,8 @@
 """Score every token of a preference file under policy and reference: numbers, summary, report."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from dpoq_lab.preferences import read_pairs
 from dpoq_lab.records import provenance, write_json
 from dpoq_lab.rewards import ScoredPair, TokenScores, score_pairs
 from dpoq_lab.sources import PairsError, Problem, Rows, kind_of
-from dpoq_lab.views.report import credit_lines, report
+from dpoq_lab.views.report import credit_lines, not_scored_line, report
 
 Model = str | Path | PreTrainedModel  # a name, a folder, or a loaded model
 FILES = ("tokens.jsonl", "summary.json", "report.html")
@@ -41,7 +42,8 @@ class Scored:
         """Pair `i` by side, "chosen" and "rejected": a dict of lists with one entry a token.
 
         `tokens` (text), `token_ids`, `offsets` (characters), `logp_policy`, `logp_reference` (nats), and
-        `reward` = beta (logp_policy - logp_reference); `flaws` (bool) where some are marked.
+        `reward` = beta (logp_policy - logp_reference); `flaws` (bool) where some are marked; `actions` (bool)
+        where others speak too, whose tokens have 0.
         """
         return {side: _record(s, self.beta) for side, s in zip(SIDES, self.scores[i], strict=True)}
 
@@ -73,14 +75,16 @@ def score(
     tokenizer: PreTrainedTokenizerFast | None = None,
     beta: float = 0.1,
     max_length: int = 512,
+    whole_yield: bool = False,
 ) -> Scored:
     """Score every token of preference pairs under a policy and its reference (eq. 11).
 
     `policy` and `reference` are names, folders or loaded models of one tokenizer (a loaded policy needs
     `tokenizer`); `rows` are dicts, a Dataset, a file or the name of a dataset, in any form that `read_pairs`
-    reads. `max_length` counts the tokens of prompt and response. Both models are scored in eval mode, in
-    their own precision. Raises TypeError or ValueError for an argument of another kind before anything is
-    loaded, PairsError where no pair is usable, ModelError where a model cannot be used.
+    reads. `max_length` counts the tokens of prompt and response. With `whole_yield` all that the chat
+    template writes after the prompt is scored, as TRL does. Both models are scored in eval mode, in their own
+    precision. Raises TypeError or ValueError for an argument of another kind before anything is loaded,
+    PairsError where no pair is usable, ModelError where a model cannot be used.
     """
     _check(policy, reference, tokenizer, beta, max_length)
     reading = read_pairs(rows)
@@ -88,7 +92,7 @@ def score(
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     if tokenizer is None:
         tokenizer = models.load_tokenizer(str(policy))
-    encoding = encode_pairs(tokenizer, reading.pairs, max_length)
+    encoding = encode_pairs(tokenizer, reading.pairs, max_length, whole_yield)
     problems = reading.problems + encoding.refused
     if not encoding.pairs:
         raise PairsError(f"no usable pair; first problem: {problems[0]}")
@@ -143,7 +147,7 @@ def _name(model: Model) -> str:
     return model.name_or_path or type(model).__name__ if isinstance(model, PreTrainedModel) else str(model)
 
 
-SIDES = ("chosen", "rejected")
+SIDES, SHOWN_PROBLEMS = ("chosen", "rejected"), 10
 
 
 def token_records(scored: list[ScoredPair], beta: float) -> Iterable[dict]:
@@ -163,6 +167,8 @@ def _record(scores: TokenScores, beta: float) -> dict:
         "logp_reference": _rounded(scores.logp_reference),
         "reward": _rounded(scores.rewards(beta)),
     }
+    if response.n_actions < len(response.ids):
+        record["actions"] = response.actions
     return record | ({"flaws": flaw_mask(response)} if response.flaws else {})
 
 
@@ -170,18 +176,22 @@ def _rounded(values: list[float]) -> list[float]:
     return [round(value, 5) for value in values]
 
 
-def summary_lines(summary: dict, out: Path) -> str:
-    """What `dpoq-lab inspect` prints: accuracy, rewards, credit, where the report is."""
+def summary_lines(summary: dict, out: Path, problems: Sequence[Problem] = ()) -> str:
+    """What `dpoq-lab inspect` prints: what was left out, accuracy, rewards, credit, where the report is."""
     found = summary["pair_accuracy"]
     low, high = found["interval_95"]
     rewards = (
         f"summed reward: chosen {summary['chosen_reward_sum_mean']:+.3f}, "
         f"rejected {summary['rejected_reward_sum_mean']:+.3f}, margin {summary['margin_mean']:+.3f}"
     )
+    lines = [f"{problem}" for problem in problems[:SHOWN_PROBLEMS]]
+    lines += [f"{len(problems)} pairs left out"] if problems else []
     return "\n".join(
         [
+            *lines,
             f"pair accuracy {found['accuracy']:.3f} ({low:.3f} to {high:.3f}, {found['pairs']} pairs)",
             rewards,
+            *filter(None, [not_scored_line(summary["not_scored"])]),
             credit_lines(summary["credit"]),
             str(out / "report.html"),
         ]
@@ -189,15 +199,19 @@ def summary_lines(summary: dict, out: Path) -> str:
 
 
 def summarise(pairs: list[ScoredPair], beta: float) -> dict:
-    """The numbers of `summary.json`; rewards are sums over tokens, averaged over pairs, in nats.
+    """The numbers of `summary.json`; rewards are sums over actions, averaged over pairs, in nats.
 
-    The two KLs are exact at each visited state, averaged over tokens; the states are the data's.
+    The two KLs are exact at each visited state, averaged over actions; the states are the data's.
     """
     chosen = [sum(chosen.rewards(beta)) for chosen, _ in pairs]
     rejected = [sum(rejected.rewards(beta)) for _, rejected in pairs]
     margins = [c - r for c, r in zip(chosen, rejected, strict=True)]
     by_likelihood = [sum(c.logp_policy) - sum(r.logp_policy) for c, r in pairs]
     tokens = [scores for pair in pairs for scores in pair]
+    kls = {
+        name: np.concatenate([np.array(getattr(s, name))[s.response.actions] for s in tokens])
+        for name in ("kl_ref_pi", "kl_pi_ref")
+    }
     return {
         "beta": beta,
         "pair_accuracy": accuracy_with_interval(margins),
@@ -205,7 +219,12 @@ def summarise(pairs: list[ScoredPair], beta: float) -> dict:
         "chosen_reward_sum_mean": float(np.mean(chosen)),
         "rejected_reward_sum_mean": float(np.mean(rejected)),
         "margin_mean": float(np.mean(margins)),
-        "kl_ref_pi_token_mean": float(np.mean(np.concatenate([s.kl_ref_pi for s in tokens]))),
-        "kl_pi_ref_token_mean": float(np.mean(np.concatenate([s.kl_pi_ref for s in tokens]))),
+        "kl_ref_pi_token_mean": float(np.mean(kls["kl_ref_pi"])),
+        "kl_pi_ref_token_mean": float(np.mean(kls["kl_pi_ref"])),
+        "not_scored": {
+            "responses": len(tokens),
+            "observations": sum(len(s.response.ids) - s.response.n_actions for s in tokens),
+            "tails": dict(Counter(s.response.tail for s in tokens if s.response.tail)),
+        },
         "credit": credit_report(pairs),
     }

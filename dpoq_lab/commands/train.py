@@ -42,6 +42,7 @@ class Request:
     seed: int = 0
     held_out: float = 0.15
     resume: bool = False
+    whole_yield: bool = False  # score all that the chat template writes for a reply, as TRL does
 
 
 def train(model: str | Path, rows: Rows, out: str | Path, preset: str | None = None, **options: Any) -> dict:
@@ -49,9 +50,9 @@ def train(model: str | Path, rows: Rows, out: str | Path, preset: str | None = N
 
     `rows` as for `score`; `preset` is `ci`, `laptop` or `gpu` (default: what this machine gets). `options`
     are the fields of `Request`: `method` ("dpo", "sft" or "cpl"), `reference`, `beta`, `lr` (per AdamW step),
-    `epochs`, `batch_size` (pairs a step), `seed`, `held_out` (a share), `resume`. Returns the record that
-    `run.json` holds. Raises TypeError for arguments of another kind, RunError if `out` holds another run, and
-    PairsError, ModelError or TrainingError with one clear line each.
+    `epochs`, `batch_size` (pairs a step), `seed`, `held_out` (a share), `resume`, `whole_yield`. Returns the
+    record that `run.json` holds. Raises TypeError for arguments of another kind, RunError if `out` holds
+    another run, and PairsError, ModelError or TrainingError with one clear line each.
     """
     if not isinstance(model, str | Path):
         raise TypeError(f"model is {kind_of(model)}, not a name or a folder")
@@ -83,7 +84,7 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     if not reading.pairs:
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     policy, tokenizer = models.load(request.model, request.seed)
-    encoding = encode_pairs(tokenizer, reading.pairs, preset.max_length)
+    encoding = encode_pairs(tokenizer, reading.pairs, preset.max_length, request.whole_yield)
     left_out = len(reading.problems) + len(encoding.refused)
     train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
     if not train_pairs:

@@ -45,5 +45,5 @@ def steer(
     eos = base.config.eos_token_id
     steering = LogitsProcessorList([ProxyTuning(proxy, reference, lam, pad_token_id)] if lam else [])
     how = {"do_sample": True, "top_k": 0, "logits_processor": steering}
-    rows = continuations(base, prompts, eos, pad_token_id, max_tokens, seed, **how)
+    rows = continuations(base, prompts, [eos], pad_token_id, max_tokens, seed, **how)
     return [[token for token in row if token not in (eos, pad_token_id)] for row in rows]

@@ -23,12 +23,25 @@ def report(scored: list[ScoredPair], pairs: list[EncodedPair], beta: float, summ
         for number, (pair, scores) in enumerate(zip(pairs[:SHOWN_PAIRS], scored[:SHOWN_PAIRS], strict=True))
     )
     first = min(len(scored), SHOWN_PAIRS)
-    tables = _summary_table(summary) + _credit_table(summary["credit"])
+    tables = _summary_table(summary) + f"<p>{escape(not_scored_line(summary['not_scored']))}</p>"
+    tables += _credit_table(summary["credit"])
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dpoq-lab report</title>'
         f"{PAGE_STYLE}</head><body><h1>Token rewards of {len(scored)} pairs</h1>{tables}"
         f"<h2>The first {first} pairs</h2>{legend(limit)}{shown}</body></html>\n"
     )
+
+
+def not_scored_line(not_scored: dict) -> str:
+    """Which tokens TRL scores and this report does not; empty where there are none."""
+    parts = []
+    if n := not_scored["observations"]:
+        parts.append(f"{n} tokens that others or the chat template wrote (grey)")
+    parts += [
+        f"{tail!r} after the end of {n} of {not_scored['responses']} responses"
+        for tail, n in not_scored["tails"].items()
+    ]
+    return f"Not scored: {'; '.join(parts)}. TRL scores it all; so does --whole-yield." if parts else ""
 
 
 def colour_limit(scores: list[TokenScores], beta: float) -> float:
@@ -47,6 +60,7 @@ def _pair_section(number: int, pair: EncodedPair, scores: ScoredPair, beta: floa
             limit,
             f"{role}: summed reward {sum(s.rewards(beta)):+.2f}",
             flaw_mask(s.response),
+            s.response.actions,
         )
         for role, s in zip(("chosen", "rejected"), scores, strict=True)
     )
@@ -56,7 +70,7 @@ def _pair_section(number: int, pair: EncodedPair, scores: ScoredPair, beta: floa
 def _summary_table(summary: dict) -> str:
     rows = []
     for key, value in summary.items():
-        if key in ("credit", "provenance"):
+        if key in ("credit", "provenance", "not_scored"):
             continue
         if isinstance(value, dict) and "accuracy" in value:
             low, high = value["interval_95"]

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import BoundaryError, EncodedPair, encode_response, flaw_mask
-from dpoq_lab.preferences import Pair, Span
+from dpoq_lab.preferences import Pair, Reply, Span
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.views.controls import on_change, pair_dropdown, prompt_text, row, slider
 from dpoq_lab.views.token_picker import TokenPicker
@@ -34,6 +34,7 @@ class TokenExplorer(widgets.VBox):
         self._models = (policy, reference, tokenizer)
         self._pairs, self._max_length = pairs, max_length
         self._scores: dict[str, TokenScores] = {}
+        self._texts: dict[str, str] = {}  # what was scored, as it stands in the boxes
         self._chosen = ("rejected", -1)
         self._limit = 5 * beta  # nats; fixed, so that moving beta moves the colours
         self._build(beta)
@@ -78,16 +79,18 @@ class TokenExplorer(widgets.VBox):
         self.prompt.value = (
             f'<div style="white-space:pre-wrap"><b>Prompt</b> {escape(prompt_text(pair))}</div>'
         )
+        self._texts = {role: _text_of(getattr(pair.pair, role)) for role in ROLES}
         for role in ROLES:
             self.pickers[role].selected = -1
-            self.edit[role].value = getattr(pair.pair, role)
+            self.edit[role].value = self._texts[role]
+            self.edit[role].disabled = not isinstance(getattr(pair.pair, role), str)
         self._chosen = ("rejected", -1)
         self.message.value = ""
         self._render()
 
     def _rescore(self, role: str, text: str) -> None:
         pair = self._pairs[self.pair.value].pair
-        if text == self._scores[role].response.text:
+        if text == self._texts[role]:
             return
         if not text.strip():
             self.message.value = (
@@ -102,6 +105,7 @@ class TokenExplorer(widgets.VBox):
             self.message.value = f"<b>{escape(str(error))}</b>"
             return
         self._scores[role] = score_responses(policy, reference, tokenizer, [response])[0]
+        self._texts[role] = text
         self.message.value = f"Scored again: {len(response.ids)} tokens."
         self._render()
 
@@ -125,7 +129,8 @@ class TokenExplorer(widgets.VBox):
             scores = self._scores[role]
             total = f"{role}: summed reward {signed(sum(scores.rewards(beta)))}"
             self.sums[role].value = f"<b>{total}</b>"
-            shown = cells(scores.response.tokens, self._colours(role), limit, flaw_mask(scores.response))
+            response = scores.response
+            shown = cells(response.tokens, self._colours(role), limit, flaw_mask(response), response.actions)
             self.pickers[role].show(shown, total)
         role, index = self._chosen
         known = 0 <= index < len(self._scores[role].response.ids)
@@ -143,9 +148,18 @@ class TokenExplorer(widgets.VBox):
 _HINT = "Choose a token by click, or by Tab and the arrow keys."
 
 
+def _text_of(reply: Reply) -> str:
+    """A plain reply as it is; of several turns, which no box edits, who says what."""
+    if isinstance(reply, str):
+        return reply
+    return "\n".join(f"{message['role']}: {message['content'] or message['tool_calls']}" for message in reply)
+
+
 def token_detail(scores: TokenScores, index: int, beta: float) -> str:
     """What is known of one token, as escaped HTML: r, log pi, log pi_ref and what both preferred."""
     token = visible(scores.response.tokens[index])
+    if not scores.response.actions[index]:
+        return f'<div class="dpoq-detail"><b>{escape(token)}</b> &nbsp; read, not chosen by the policy</div>'
     logp, logp_ref = scores.logp_policy[index], scores.logp_reference[index]
     numbers = (
         f"<b>{escape(token)}</b> &nbsp; r = {signed(beta * (logp - logp_ref))} &nbsp; "

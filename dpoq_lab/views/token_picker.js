@@ -20,7 +20,8 @@ function render({ model, el }) {
     list.replaceChildren(
       ...model.get("cells").map((cell, index) => {
         const option = document.createElement("span");
-        option.className = "dpoq-token" + (cell.flaw ? " flaw" : "");
+        option.className = "dpoq-token" + (cell.flaw ? " flaw" : "") + (cell.seen ? " seen" : "");
+        if (cell.seen) option.title = "not the policy's own";
         option.setAttribute("role", "option");
         option.style.background = cell.background;
         for (const [name, text] of [["t", cell.text], ["v", cell.value]]) {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 BLUE, ORANGE, WHITE = (67, 147, 195), (224, 130, 20), (255, 255, 255)  # dark text is legible on all
+GREY = "rgb(225,225,225)"
 STYLE = """<style>
 .dpoq-map{background:#fff;color:#111;font-family:system-ui,sans-serif;line-height:1.2;padding:.3em 0}
 .dpoq-map .caption{margin:.2em 0;font-weight:600}
@@ -18,6 +19,7 @@ border-radius:3px;max-width:100%}
 overflow-wrap:anywhere;min-height:1.2em;padding-bottom:.2em}
 .dpoq-token .v{display:block;font-size:.72em}
 .dpoq-token.flaw .t{text-decoration:underline wavy}
+.dpoq-token.seen{outline:1px dotted #555}
 .dpoq-scale{display:inline-block;width:14em;height:.8em;vertical-align:middle;
 background:linear-gradient(to right,rgb(224,130,20),#fff,rgb(67,147,195))}
 </style>"""
@@ -25,22 +27,32 @@ background:linear-gradient(to right,rgb(224,130,20),#fff,rgb(67,147,195))}
 
 @dataclass(frozen=True)
 class Cell:
-    """How one token is shown: visible text, number, background, flaw mark."""
+    """How one token is shown: visible text, number, background, flaw mark; `seen` if it was not an action."""
 
     text: str
     value: str
     background: str
     flaw: bool = False
+    seen: bool = False
 
 
 def cells(
-    tokens: list[str], values: list[float], limit: float, flaws: list[bool] | None = None
+    tokens: list[str],
+    values: list[float],
+    limit: float,
+    flaws: list[bool] | None = None,
+    actions: list[bool] | None = None,
 ) -> list[Cell]:
-    """One cell a token; `values` beyond +-`limit` take the end colours. limit > 0."""
-    flaws = flaws or [False] * len(tokens)
+    """One cell a token; `values` beyond +-`limit` take the end colours. limit > 0.
+
+    What is not an action was another's or the template's: grey, without a number.
+    """
+    flaws, actions = flaws or [False] * len(tokens), actions or [True] * len(tokens)
     return [
         Cell(visible(token), signed(value), background(value, limit), flaw)
-        for token, value, flaw in zip(tokens, values, flaws, strict=True)
+        if action
+        else Cell(visible(token), "", GREY, seen=True)
+        for token, value, flaw, action in zip(tokens, values, flaws, actions, strict=True)
     ]
 
 
@@ -50,9 +62,13 @@ def heat_map(
     limit: float,
     caption: str = "",
     flaws: list[bool] | None = None,
+    actions: list[bool] | None = None,
 ) -> str:
-    """One response as coloured tokens with their numbers; a wavy underline marks a known flaw."""
-    spans = "".join(_span(cell) for cell in cells(tokens, values, limit, flaws))
+    """One response as coloured tokens with their numbers; a wavy underline marks a known flaw.
+
+    What the policy did not choose is grey, in a dotted frame, and has no number.
+    """
+    spans = "".join(_span(cell) for cell in cells(tokens, values, limit, flaws, actions))
     title = f'<div class="caption">{escape(caption)}</div>' if caption else ""
     label = escape(f"{caption}: {len(tokens)} tokens, sum {signed(sum(values))}", quote=True)
     return f'<div class="dpoq-map" role="group" aria-label="{label}">{title}{spans}</div>'
@@ -66,10 +82,11 @@ def legend(limit: float, quantity: str = "r = beta log pi/pi_ref, nats") -> str:
 
 
 def _span(cell: Cell) -> str:
-    flaw = " flaw" if cell.flaw else ""
-    hint = ' title="a marked flaw"' if cell.flaw else ""
+    kind = " flaw" if cell.flaw else " seen" if cell.seen else ""
+    title = {" flaw": "a marked flaw", " seen": "not the policy's own"}.get(kind)
+    hint = f' title="{title}"' if title else ""
     return (
-        f'<span class="dpoq-token{flaw}"{hint} style="background:{cell.background}">'
+        f'<span class="dpoq-token{kind}"{hint} style="background:{cell.background}">'
         f'<span class="t">{escape(cell.text)}</span><span class="v">{cell.value}</span></span>'
     )
 

@@ -62,7 +62,7 @@ def test_an_edited_response_is_scored_by_the_models(explorer, tiny, tokenizer):
     text = explorer.edit["rejected"].value + " Sorry."
     explorer.edit["rejected"].value = text
     scores = explorer._scores["rejected"]
-    assert scores.response.text == text
+    assert scores.response.text == f"{text}<|end|>"
     expected = score_responses(tiny, build_tiny(seed=1), tokenizer, [scores.response])[0]
     assert scores.logp_policy == pytest.approx(expected.logp_policy)
     assert "Scored again" in explorer.message.value

@@ -35,4 +35,4 @@ def stored_heat_map(record: dict, beta: float, limit: float) -> str:
         for logp, logp_ref in zip(record["logp_policy"], record["logp_reference"], strict=True)
     ]
     caption = f"{record['role']}: summed reward {signed(sum(rewards))}"
-    return heat_map(record["tokens"], rewards, limit, caption, record.get("flaws"))
+    return heat_map(record["tokens"], rewards, limit, caption, record.get("flaws"), record.get("actions"))

@@ -73,7 +73,7 @@ def reply_to(
     """The best reply to each prompt, its token ids without EOS, and whether it ended by itself."""
     prompts, tokenizer = [pair.chosen.prompt_ids for pair in pairs], note_tokenizer()
     eos = tokenizer.eos_token_id
-    rows = continuations(pi, prompts, eos, tokenizer.pad_token_id, MAX_TOKENS, seed, **settings)
+    rows = continuations(pi, prompts, [eos], tokenizer.pad_token_id, MAX_TOKENS, seed, **settings)
     return [(row[:-1], True) if row[-1] == eos else (row, False) for row in rows]
 
 
