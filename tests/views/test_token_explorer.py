@@ -4,9 +4,12 @@ import time
 
 import numpy as np
 import pytest
+from chat_templates import ASK, says, styled
 
-from dpoq_lab.encoding import Response
+from dpoq_lab.encoding import Response, encode_pairs
+from dpoq_lab.models import build
 from dpoq_lab.models import tiny as build_tiny
+from dpoq_lab.preferences import Pair
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.views import token_explorer as explorers
 from dpoq_lab.views.token_explorer import TokenExplorer, token_detail
@@ -76,6 +79,25 @@ def test_text_that_cannot_be_scored_says_why_and_loses_nothing(explorer):
     explorer.edit["rejected"].value = "  "
     assert "is empty" in explorer.message.value
     assert values(explorer.pickers["rejected"]) == before
+
+
+def test_several_turns_are_shown_with_who_spoke_and_are_not_edited():
+    """Grey cells for what others say; a plain reply beside them is edited as ever."""
+    tokenizer = styled("ChatML")
+    policy, reference = (build(tokenizer, hidden_size=32, layers=1, seed=seed) for seed in (0, 1))
+    turns = [says("assistant", "At noon?"), says("user", "Yes."), says("assistant", "It is blue.")]
+    pairs = encode_pairs(tokenizer, [Pair(ASK, turns, "Soup.")], 999).pairs
+    explorer = TokenExplorer(policy, reference, tokenizer, pairs, beta=0.1)
+    shown = explorer.pickers["chosen"].cells
+    assert [not cell["seen"] for cell in shown] == pairs[0].chosen.actions
+    assert all(cell["value"] == "" for cell in shown if cell["seen"])
+    assert explorer.edit["chosen"].value == "assistant: At noon?\nuser: Yes.\nassistant: It is blue."
+    assert explorer.edit["chosen"].disabled
+    assert not explorer.edit["rejected"].disabled
+    explorer.pickers["chosen"].selected = pairs[0].chosen.actions.index(False)
+    assert "read, not chosen by the policy" in explorer.detail.value
+    explorer.edit["rejected"].value = "Blue."
+    assert explorer._scores["rejected"].response.text == "Blue.<|im_end|>"
 
 
 def test_hostile_text_is_escaped_wherever_it_is_shown(explorer):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpoq_lab.views.token_view import background, cells, heat_map, legend, signed, visible
+from dpoq_lab.views.token_view import GREY, background, cells, heat_map, legend, signed, visible
 
 HOSTILE = '</script><img src=x onerror="alert(1)"><b>&amp;'
 
@@ -85,6 +85,14 @@ def test_flaws_are_underlined_and_lengths_must_agree():
     assert heat_map(["a", "b"], [0.0, 1.0], 1.0, flaws=[False, True]).count("flaw") == 2
     with pytest.raises(ValueError, match="zip"):
         cells(["a"], [0.0, 1.0], 1.0)
+
+
+def test_what_the_policy_did_not_choose_is_grey_framed_and_has_no_number():
+    own, seen = cells(["a", "b"], [0.5, 0.0], 1.0, actions=[True, False])
+    assert (own.seen, own.value) == (False, "+0.50")
+    assert (seen.seen, seen.value, seen.background) == (True, "", GREY)
+    page = heat_map(["a", "b"], [0.5, 0.0], 1.0, actions=[True, False])
+    assert page.count('class="dpoq-token seen" title="not the policy\'s own"') == 1
 
 
 def test_the_legend_names_its_limits():
