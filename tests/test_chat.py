@@ -138,6 +138,11 @@ def test_what_a_tool_says_is_an_observation():
     ]
 
 
+def test_the_tools_of_a_pair_stand_in_its_prompt():
+    [pair] = encode_pairs(TOKENIZERS["ChatML"], [Pair(ASK, "Blue.", "Soup.", tools=TOOLS)], 999).pairs
+    assert 'Tools: [{"type": "function"' in TOKENIZERS["ChatML"].decode(pair.chosen.prompt_ids)
+
+
 def test_words_beside_a_tool_call_are_actions_too():
     reply = [calls("sky", "I look up.", hour=12)]
     response = encode_response(TOKENIZERS["ChatML"], ASK, reply, 10_000, tools=TOOLS)

@@ -84,6 +84,41 @@ def message(role, content):
     return {"role": role, "content": content}
 
 
+# Several turns: the prompt is a state in which the assistant acts
+
+
+def says(*messages):
+    return [message(*each) for each in messages]
+
+
+def test_several_turns_after_the_shared_messages_are_the_responses():
+    shared = says(("system", "Be terse."), ("user", "Sky?"))
+    chosen = says(("assistant", "When?"), ("user", "Noon."), ("assistant", "Blue."))
+    pair = parse_pair({"chosen": shared + chosen, "rejected": shared + says(("assistant", "Soup."))})
+    assert (pair.prompt, pair.chosen, pair.rejected) == (shared, chosen, "Soup.")
+
+
+def test_a_shared_turn_of_the_assistant_before_another_s_is_part_of_both_responses():
+    start, shared = says(("user", "Sky?")), says(("assistant", "When?"))
+    ends = [says(("user", hour), ("assistant", "Blue.")) for hour in ("Noon.", "Night.")]
+    chosen, rejected = (start + shared + end for end in ends)
+    pair = parse_pair({"chosen": chosen, "rejected": rejected})
+    assert (pair.prompt, pair.chosen, pair.rejected) == (start, shared + ends[0], shared + ends[1])
+
+
+def test_what_a_message_holds_beside_its_words_is_kept():
+    """A name, a call and its id: a template may render them."""
+    call = {"role": "assistant", "tool_calls": [{"function": {"name": "sky", "arguments": {}}}]}
+    result = {"role": "tool", "name": "sky", "tool_call_id": "c1", "content": "blue"}
+    named = {"role": "assistant", "name": "Ada", "content": "Blue."}
+    record = {"prompt": says(("user", "Sky?")), "chosen": [call, result, named], "rejected": [named]}
+    pair = parse_pair({**record, "tools": '[{"name": "sky"}]'})
+    assert pair.chosen == [{**call, "content": None}, result, named]
+    assert pair.rejected == [named]
+    assert pair.tools == [{"name": "sky"}]
+    assert parse_pair(pair.to_record()) == pair
+
+
 # Flaws of a record: (record, field, part of the message)
 
 USER, ASSISTANT = message("user", "Hi"), message("assistant", "Hello")

@@ -7,9 +7,11 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from dpoq_lab.views.figures import CONFIG
+from dpoq_lab.views.token_view import who_said_what
 
 if TYPE_CHECKING:
     from dpoq_lab.encoding import EncodedPair
+    from dpoq_lab.preferences import Message
 
 WIDE_CHOICE = {"width": "40em", "max_width": "98%"}
 
@@ -45,11 +47,15 @@ def on_change(controls: Iterable[widgets.Widget], render: Callable[[], None]) ->
 
 def pair_dropdown(pairs: "list[EncodedPair]") -> widgets.Dropdown:
     """A choice of a pair, by number, named by the start of its prompt."""
-    names = [(f"{i}: {prompt_text(pair)[:60]}", i) for i, pair in enumerate(pairs)]
+    names = [(f"{i}: {_last(pair.pair.prompt)[:60]}", i) for i, pair in enumerate(pairs)]
     return widgets.Dropdown(options=names, description="pair", layout=WIDE_CHOICE)
 
 
 def prompt_text(pair: "EncodedPair") -> str:
-    """The prompt, of a chat its last message."""
+    """The prompt; of a chat its one message, or who said what."""
     prompt = pair.pair.prompt
+    return _last(prompt) if isinstance(prompt, str) or len(prompt) == 1 else who_said_what(prompt)
+
+
+def _last(prompt: "str | list[Message]") -> str:
     return prompt if isinstance(prompt, str) else prompt[-1]["content"]

@@ -6,7 +6,7 @@ from dpoq_lab.credit import TRUTHS, credit_rows
 from dpoq_lab.encoding import EncodedPair, flaw_mask
 from dpoq_lab.rewards import ScoredPair, TokenScores
 from dpoq_lab.views.tables import text_table
-from dpoq_lab.views.token_view import heat_map, legend
+from dpoq_lab.views.token_view import heat_map, legend, who_said_what
 
 SHOWN_PAIRS = 50
 PAGE_STYLE = """<style>
@@ -51,8 +51,7 @@ def colour_limit(scores: list[TokenScores], beta: float) -> float:
 
 
 def _pair_section(number: int, pair: EncodedPair, scores: ScoredPair, beta: float, limit: float) -> str:
-    prompt = pair.pair.prompt
-    text = prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {m['content']}" for m in prompt)
+    text = who_said_what(pair.pair.prompt)
     maps = "".join(
         heat_map(
             s.response.tokens,

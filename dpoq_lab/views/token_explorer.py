@@ -6,11 +6,11 @@ import ipywidgets as widgets
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import BoundaryError, EncodedPair, encode_response, flaw_mask
-from dpoq_lab.preferences import Pair, Reply, Span
+from dpoq_lab.preferences import Pair, Span
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.views.controls import on_change, pair_dropdown, prompt_text, row, slider
 from dpoq_lab.views.token_picker import TokenPicker
-from dpoq_lab.views.token_view import cells, legend, signed, visible
+from dpoq_lab.views.token_view import cells, legend, signed, visible, who_said_what
 
 ROLES = ("chosen", "rejected")
 REWARD = "r = beta log pi/pi_ref, nats"
@@ -79,7 +79,7 @@ class TokenExplorer(widgets.VBox):
         self.prompt.value = (
             f'<div style="white-space:pre-wrap"><b>Prompt</b> {escape(prompt_text(pair))}</div>'
         )
-        self._texts = {role: _text_of(getattr(pair.pair, role)) for role in ROLES}
+        self._texts = {role: who_said_what(getattr(pair.pair, role)) for role in ROLES}
         for role in ROLES:
             self.pickers[role].selected = -1
             self.edit[role].value = self._texts[role]
@@ -100,7 +100,7 @@ class TokenExplorer(widgets.VBox):
         policy, reference, tokenizer = self._models
         flaws = self._flaws(pair, role, text)
         try:
-            response = encode_response(tokenizer, pair.prompt, text, self._max_length, flaws)
+            response = encode_response(tokenizer, pair.prompt, text, self._max_length, flaws, pair.tools)
         except BoundaryError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return
@@ -146,13 +146,6 @@ class TokenExplorer(widgets.VBox):
 
 
 _HINT = "Choose a token by click, or by Tab and the arrow keys."
-
-
-def _text_of(reply: Reply) -> str:
-    """A plain reply as it is; of several turns, which no box edits, who says what."""
-    if isinstance(reply, str):
-        return reply
-    return "\n".join(f"{message['role']}: {message['content'] or message['tool_calls']}" for message in reply)
 
 
 def token_detail(scores: TokenScores, index: int, beta: float) -> str:

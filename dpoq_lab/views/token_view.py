@@ -8,6 +8,8 @@ so colour is never the only carrier.
 from dataclasses import dataclass
 from html import escape
 
+from dpoq_lab.preferences import Message
+
 BLUE, ORANGE, WHITE = (67, 147, 195), (224, 130, 20), (255, 255, 255)  # dark text is legible on all
 GREY = "rgb(225,225,225)"
 STYLE = """<style>
@@ -117,3 +119,15 @@ def _share(value: float, limit: float) -> float:
     if not limit > 0:
         raise ValueError(f"the limit of a colour scale must be above 0, not {limit}")
     return min(abs(value) / limit, 1.0) if value == value else 0.0
+
+
+def who_said_what(messages: str | list[Message]) -> str:
+    """Text as it is; of messages a line each: who, the words, and the calls of tools."""
+    if isinstance(messages, str):
+        return messages
+    return "\n".join(" ".join(map(str, _parts(message))) for message in messages)
+
+
+def _parts(message: Message) -> list:
+    calls = [call.get("function", call) for call in message.get("tool_calls") or ()]
+    return [f"{message['role']}:", *filter(None, [message["content"]]), *calls]

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from chat_templates import ASK, says, styled
+from chat_templates import ASK, TOOLS, calls, says, styled
 
 from dpoq_lab.encoding import Response, encode_pairs
 from dpoq_lab.models import build
@@ -98,6 +98,18 @@ def test_several_turns_are_shown_with_who_spoke_and_are_not_edited():
     assert "read, not chosen by the policy" in explorer.detail.value
     explorer.edit["rejected"].value = "Blue."
     assert explorer._scores["rejected"].response.text == "Blue.<|im_end|>"
+
+
+def test_the_whole_conversation_and_its_tools_are_read_again_when_a_reply_is_edited():
+    tokenizer = styled("ChatML")
+    policy = build(tokenizer, hidden_size=32, layers=1)
+    prompt = [*ASK, calls("sky", hour=12), says("tool", "blue")]
+    pairs = encode_pairs(tokenizer, [Pair(prompt, "Blue.", "Soup.", tools=TOOLS)], 999).pairs
+    explorer = TokenExplorer(policy, policy, tokenizer, pairs, beta=0.1)
+    assert "assistant: {&#x27;name&#x27;: &#x27;sky&#x27;" in explorer.prompt.value
+    assert "tool: blue" in explorer.prompt.value
+    explorer.edit["rejected"].value = "Grey."
+    assert explorer._scores["rejected"].response.prompt_ids == pairs[0].rejected.prompt_ids
 
 
 def test_hostile_text_is_escaped_wherever_it_is_shown(explorer):
