@@ -1,18 +1,21 @@
 """Conversations through a model's chat template: what of the text the assistant said.
 
 A template writes more than was said: headers, an end of turn, a newline after it, an empty think block. The
-actions of the token MDP are what the policy generates, its words and the token at which generation stops;
-the rest is context. What cannot be told apart exactly raises BoundaryError.
+actions of the token MDP are what the policy generates, its words and the tokens that end its turn; the rest
+is context. What the template writes around a turn is seen by rendering it with a mark in place of the words.
+What cannot be told apart exactly raises BoundaryError.
 """
 
-import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab.preferences import Message, Span
+
+MARK = "MarkInPlaceOfWords"
+THOUGHTS = re.compile(r"\s*<(\w+)>.*</\1>", re.DOTALL)
 
 
 class BoundaryError(ValueError):
@@ -22,7 +25,7 @@ class BoundaryError(ValueError):
 @dataclass(frozen=True)
 class Turn:
     """A turn of the assistant, in characters of the text: `start`, where the generation prompt ends; `said`,
-    its words; `stop`, the end-of-turn token, empty where the template writes none."""
+    its words; `stop`, the special tokens that end it, empty where the template writes none."""
 
     start: int
     said: Span
@@ -44,19 +47,16 @@ def render_chat(
     """Render `prompt` and `reply`, whose assistant messages are the turns. Raises BoundaryError."""
     if not tokenizer.chat_template:
         raise BoundaryError("the prompt is a chat, but this model's tokenizer has no chat template")
+    if not reply or reply[-1]["role"] != "assistant":
+        raise BoundaryError("a response ends with a message of the assistant")
     messages, turns = [*prompt, *reply], []
     whole = _render(tokenizer, messages, tools)
-    _check_nothing_is_left_out(tokenizer, messages, tools, whole)
+    _check_nothing_is_left_out(tokenizer, messages, tools)
     for k in range(len(prompt), len(messages)):
         if messages[k]["role"] != "assistant":
             continue
-        before = _render(tokenizer, messages[:k], tools, generate=True)
-        after = _render(tokenizer, messages[: k + 1], tools)
-        if not after.startswith(before):
-            raise BoundaryError("the chat template does not keep the prompt when a response follows")
-        said, stop = _said_and_stop(tokenizer, after[len(before) :], messages[k])
-        turn = Turn(len(before), _shifted(said, len(before)), _shifted(stop, len(before)))
-        if not whole.startswith(after[: turn.stop[1]]):
+        turn, upto = _turn(tokenizer, messages[:k], messages[k], tools)
+        if not whole.startswith(upto):
             raise BoundaryError("the chat template rewrites an earlier turn once others follow")
         if turn.stop[0] == turn.stop[1] and k < len(messages) - 1:
             raise BoundaryError("the chat template ends no turn with a token, so an earlier turn cannot stop")
@@ -65,73 +65,130 @@ def render_chat(
     return Rendered(whole[:end], turns, whole[end:])
 
 
+def _turn(
+    tokenizer: PreTrainedTokenizerFast, before: list[Message], message: Message, tools: list | None
+) -> tuple[Turn, str]:
+    """The turn that `message` is, and the text up to its end."""
+    context = _render(tokenizer, before, tools, generate=True)
+    text = _render(tokenizer, [*before, message], tools)
+    marked = _render(tokenizer, [*before, {"role": "assistant", "content": MARK}], tools)
+    if not (text.startswith(context) and marked.startswith(context)):
+        raise BoundaryError("the chat template does not keep the prompt when a response follows")
+    start = len(context)
+    head, there, foot = marked[start:].partition(MARK)
+    if not there:
+        raise BoundaryError("the chat template leaves out the words of a message of role assistant")
+    gap, stop = _stop_in(foot, tokenizer)
+    if message.get("tool_calls"):
+        a, b = _calls_in(text[start:], head, foot[gap:], stop)
+    else:
+        a, b = _words_in(text[start:], foot, message["content"])
+    if any(token in text[start + a : start + b] for token in re.findall(_special(tokenizer), stop)):
+        raise BoundaryError("a turn holds the end-of-turn token before its end")
+    end = len(text) - len(foot) + gap if stop else start + b
+    return Turn(start, (start + a, start + b), (end, end + len(stop))), text[: end + len(stop)]
+
+
+def _stop_in(foot: str, tokenizer: PreTrainedTokenizerFast) -> tuple[int, str]:
+    """Where in what follows the words the special tokens begin that end the turn, and which: up to EOS, else
+    the first."""
+    special = _special(tokenizer)
+    if not (found := re.match(rf"(\s*)((?:{special})+)", foot)):
+        if foot.strip():
+            raise BoundaryError(f"the chat template ends a turn with text, not with a token: {foot[:40]!r}")
+        return 0, ""
+    run = re.findall(special, found.group(2))
+    last = run.index(tokenizer.eos_token) if tokenizer.eos_token in run else 0
+    return found.end(1), "".join(run[: last + 1])
+
+
+def _words_in(body: str, foot: str, content: str) -> Span:
+    """Where the words of a plain message stand in `body`, what the template writes for it."""
+    rest = body[: len(body) - len(foot)]
+    ways = {way(text) for text in _versions(content) for way in (str, *TRIMS)}
+    for words in sorted(ways - {""}, key=len, reverse=True):
+        if body.endswith(foot) and rest.endswith(words):
+            return len(rest) - len(words), len(rest)
+    raise BoundaryError(f"the chat template does not write the reply as it stands: {body[:40]!r}")
+
+
+TRIMS = (str.rstrip, str.lstrip, str.strip)
+
+
+def _versions(content: str) -> list[str]:
+    """A reply as it is, and without the thoughts that it begins with, which some templates take off."""
+    thoughts = THOUGHTS.match(content)
+    return [content, content[thoughts.end() :]] if thoughts else [content]
+
+
+def _calls_in(body: str, head: str, ending: str, stop: str) -> Span:
+    """Where in `body` the calls of tools stand, with the words beside them: all but what is inserted."""
+    if not (stop and body.endswith(ending)):
+        raise BoundaryError("the chat template does not end a call of a tool as it ends a turn")
+    inserted = len(head) if head.strip() and body.startswith(head) else 0
+    said = body[inserted : len(body) - len(ending)]
+    if not said.strip():
+        raise BoundaryError("the chat template leaves out a call of a tool")
+    return inserted + len(said) - len(said.lstrip()), inserted + len(said.rstrip())
+
+
 def _render(
     tokenizer: PreTrainedTokenizerFast, messages: list[Message], tools: list | None, generate: bool = False
 ) -> str:
-    """The template's text; what it refuses is told in its own words."""
+    """The template's text; whatever it raises is told in its own words."""
     try:
         text = tokenizer.apply_chat_template(
             messages, tools=tools, tokenize=False, add_generation_prompt=generate
         )
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
+    except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
-        raise BoundaryError(f"the chat template refuses the conversation: {words}") from error
+        raise BoundaryError(f"the chat template refuses the conversation: {words[:200]}") from error
     return str(text)
 
 
 def _check_nothing_is_left_out(
-    tokenizer: PreTrainedTokenizerFast, messages: list[Message], tools: list | None, text: str
+    tokenizer: PreTrainedTokenizerFast, messages: list[Message], tools: list | None
 ) -> None:
-    """What others say, tools and tool calls condition the reply: all of it must be in the text."""
-    for message in messages:
-        content = (message["content"] or "").strip()
-        written = content in text or json.dumps(content)[1:-1] in text
-        if message["role"] != "assistant" and not written:
-            raise BoundaryError(f"the chat template leaves out a message of role {message['role']}")
-        for call in message.get("tool_calls") or ():
-            if str(call.get("function", call).get("name")) not in text:
-                raise BoundaryError("the chat template leaves out a tool call")
-    if tools and text == _render(tokenizer, messages, None):
-        raise BoundaryError("the chat template leaves out the tools")
+    """Put a mark in place of each part that conditions the reply; all marks must be in the text."""
+    parts: list[str] = []
+
+    def mark(part: str) -> str:
+        parts.append(part)
+        return f"{MARK}{len(parts)}x"
+
+    marked = [_marked_message(message, mark) for message in messages]
+    with_tools = [_marked_call(tool, "a tool", mark) for tool in tools] if tools else None
+    text = _render(tokenizer, marked, with_tools)
+    for i, part in enumerate(parts, start=1):
+        if f"{MARK}{i}x" not in text:
+            raise BoundaryError(f"the chat template leaves out {part}")
 
 
-def _said_and_stop(tokenizer: PreTrainedTokenizerFast, text: str, message: Message) -> tuple[Span, Span]:
-    """Where in the `text` that the template writes for a message are its words and its end-of-turn token."""
-    special = "|".join(map(re.escape, sorted(_special_tokens(tokenizer), key=len, reverse=True)))
-    ending = re.search(rf"\s*({special})(?:\s*(?:{special}))*\s*$", text)
-    body = text[: ending.start(1)] if ending else text
-    said = _said(body, message)
-    if any(token in body[said[0] : said[1]] for token in _stopping(ending)):
-        raise BoundaryError("a turn holds the end-of-turn token before its end")
-    return said, ending.span(1) if ending else (said[1], said[1])
+def _marked_message(message: Message, mark: Callable[[str], str]) -> Message:
+    role, marked = message["role"], dict(message)
+    if not isinstance(message.get("content"), str | None):
+        raise BoundaryError(f"a message of role {role} has no text")
+    if message.get("content"):
+        marked["content"] = mark(f"the words of a message of role {role}")
+    if message.get("name") and role != "tool":  # a tool's is that of its call
+        marked["name"] = mark(f"the name of a message of role {role}")
+    if calls := message.get("tool_calls"):
+        marked["tool_calls"] = [_marked_call(call, "a call of a tool", mark) for call in calls]
+    return marked
 
 
-def _said(body: str, message: Message) -> Span:
-    """Where the words of a message stand in `body`, the template's text without its end of turn."""
-    content, all_of_it = message.get("content") or "", body.strip()
-    start = body.find(all_of_it)
-    if message.get("tool_calls"):
-        if content.strip() not in body:
-            raise BoundaryError("the chat template leaves out the words beside a tool call")
-        return start, start + len(all_of_it)
-    for words in (content, content.strip()):
-        at = body.rfind(words)
-        if at >= 0 and not body[at + len(words) :].strip():
-            return at, at + len(words)
-    if all_of_it and all_of_it in content:  # a template that takes the thoughts off
-        return start, start + len(all_of_it)
-    raise BoundaryError(f"the chat template does not write the reply as it stands: {body[:40]!r}")
+def _marked_call(call: dict, what: str, mark: Callable[[str], str]) -> dict:
+    """A call, or a tool, with marks for its name and its arguments."""
+    inner = dict(call.get("function", call))
+    inner["name"] = mark(what)
+    if arguments := inner.get("arguments"):
+        given = mark(f"the arguments of {what}")
+        inner["arguments"] = {given: given} if isinstance(arguments, dict) else f'{{"{given}": 0}}'
+    return {**call, "function": inner} if "function" in call else inner
 
 
-def _stopping(ending: re.Match | None) -> tuple[str, ...]:
-    return (ending.group(1),) if ending else ()
-
-
-def _special_tokens(tokenizer: PreTrainedTokenizerFast) -> set[str]:
-    """The tokens that are not text, EOS among them."""
+def _special(tokenizer: PreTrainedTokenizerFast) -> str:
+    """A pattern of the tokens that are not text, EOS among them, the longest first."""
     added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    return added | {str(token) for token in tokenizer.all_special_tokens}
-
-
-def _shifted(span: Span, by: int) -> Span:
-    return span[0] + by, span[1] + by
+    tokens = added | {str(token) for token in tokenizer.all_special_tokens}
+    return "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))

@@ -221,7 +221,7 @@ def _check_stops(
     """EOS ends a turn: it is none of its words."""
     stops = [turn.stop for turn in turns if turn.stop[0] < turn.stop[1]]
     for token, span, action in list(zip(ids, offsets, actions, strict=True))[:-1]:
-        if action and token == eos and span not in stops:
+        if action and token == eos and not any(a <= span[0] < b for a, b in stops):
             raise BoundaryError("the response holds the end-of-text token before its end")
 
 
@@ -234,7 +234,7 @@ def _placed(
     if not isinstance(response, str):
         raise BoundaryError("flaws are spans of one plain reply, not of several turns or tool calls")
     a, b = rendered.turns[0].said
-    shift = response.find(rendered.text[a:b])
+    shift = response.rfind(rendered.text[a:b])
     if any(first < shift or last > shift + b - a for first, last in flaws):
         raise BoundaryError("a flaw lies in a part of the reply that the chat template leaves out")
     return tuple((first - shift + a - start, last - shift + a - start) for first, last in flaws)
@@ -277,7 +277,7 @@ def stop_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
         asked = [{"role": "user", "content": "a"}]
         rendered = render_chat(tokenizer, asked, [{"role": "assistant", "content": "b"}])
         a, b = rendered.turns[-1].stop
-        found += tokenizer(rendered.text[a:b], add_special_tokens=False).input_ids
+        found += tokenizer(rendered.text[a:b], add_special_tokens=False).input_ids[-1:]
     return list(dict.fromkeys(found))
 
 

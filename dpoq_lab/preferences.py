@@ -175,6 +175,8 @@ def shared_prefix_end(chosen: str, rejected: str) -> int:
 def _conversational(record: dict) -> tuple[list[Message], Reply, Reply, int]:
     start = []
     prompt = record.get("prompt")
+    if not isinstance(prompt, str | list | None):
+        raise FieldError("prompt", f"is {kind_of(prompt)}, not messages")
     if isinstance(prompt, list):
         start = _messages(prompt, "prompt")
     chosen, rejected = (_continuation(record, role, start) for role in ("chosen", "rejected"))
@@ -209,6 +211,8 @@ def _check_turns(start: list[Message], turns: list[Message], field: str) -> None
                 field, f"must {name} with an assistant message, not one of role {message['role']}"
             )
     roles = [message["role"] for message in start + turns]
+    if roles[0] == "tool":
+        raise FieldError(field, "has a tool message first")
     if "system" in roles[1:]:
         raise FieldError(field, "has a system message that is not the first")
     for before, role in pairwise(roles):
@@ -240,10 +244,12 @@ def _message(message: object, field: str) -> Message:
     known = {"role", "content", "name", *({"tool_calls"} if role == "assistant" else {"tool_call_id"})}
     if unknown := sorted(given.keys() - known):
         raise FieldError(f"{field}.{unknown[0]}", "is a field of a message that is not read here")
-    if calls := given.get("tool_calls"):
-        if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-            raise FieldError(f"{field}.tool_calls", "is not a list of tool calls")
-        if not given.get("content"):
+    for key in ("name", "tool_call_id"):
+        if key in given:
+            _text(given, key, f"{field}.{key}")
+    if (calls := given.pop("tool_calls", None)) not in (None, []):
+        given["tool_calls"] = _named(calls, f"{field}.tool_calls", "tool calls")
+        if given.get("content", "") == "":
             return {**given, "content": None}
     return {**given, "content": _text(message, "content", f"{field}.content")}
 
@@ -251,18 +257,33 @@ def _message(message: object, field: str) -> Message:
 def _tools(record: dict, prompt: object) -> list[dict] | None:
     """The tools that the assistant may call, a list or its JSON."""
     tools = record.get("tools")
-    if isinstance(tools, str):
+    if isinstance(tools, str) and tools.strip():
         try:
             tools = json.loads(tools)
-        except json.JSONDecodeError as error:
-            raise FieldError("tools", f"is not JSON: {error.msg}") from error
-    if not tools:
+        except (ValueError, RecursionError) as error:
+            raise FieldError("tools", f"is not JSON: {str(error)[:100]}") from error
+    if tools in (None, "", []):
         return None
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise FieldError("tools", "is not a list of tools")
+    tools = _named(tools, "tools", "tools")
     if isinstance(prompt, str):
         raise FieldError("tools", "goes with messages, which a chat template renders; the prompt is a string")
     return tools
+
+
+def _named(calls: object, field: str, what: str) -> list[dict]:
+    """Tool calls or tools: a list of objects, each with a name, of text that can be written."""
+    if not isinstance(calls, list):
+        raise FieldError(field, f"is {kind_of(calls)}, not a list of {what}")
+    for i, call in enumerate(calls):
+        inner = call.get("function", call) if isinstance(call, dict) else None
+        if not isinstance(inner, dict):
+            raise FieldError(f"{field}[{i}]", "is not an object with the name of a tool")
+        _text(inner, "name", f"{field}[{i}].name")
+        try:
+            _check_surrogates(json.dumps(call, ensure_ascii=False), f"{field}[{i}]")
+        except RecursionError as error:
+            raise FieldError(f"{field}[{i}]", "is nested too deeply") from error
+    return calls
 
 
 def _text(record: dict, key: str, field: str | None = None) -> str:
@@ -274,9 +295,13 @@ def _text(record: dict, key: str, field: str | None = None) -> str:
         raise FieldError(field, f"is {kind_of(value)}, not a string")
     if not value.strip():
         raise FieldError(field, "is empty")
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise FieldError(field, "holds a lone surrogate, which is not text")
+    _check_surrogates(value, field)
     return value
+
+
+def _check_surrogates(text: str, field: str) -> None:
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise FieldError(field, "holds a lone surrogate, which is not text")
 
 
 def _spans(record: dict, role: str, text: Reply, shift: int) -> tuple[Span, ...]:

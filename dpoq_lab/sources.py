@@ -115,8 +115,14 @@ def _parquet(path: Path) -> Iterator[tuple[str, object]]:
 
 
 def _dense(row: dict) -> dict:
-    """A table's row without its null cells, which stand for absent fields."""
-    return {key: value for key, value in row.items() if value is not None}
+    """A table's row without its nulls, which stand for absent fields: a struct has those of every row."""
+    return {key: _dense_value(value) for key, value in row.items() if value is not None}
+
+
+def _dense_value(value: object) -> object:
+    if isinstance(value, dict):
+        return _dense(value)
+    return [_dense_value(each) for each in value] if isinstance(value, list) else value
 
 
 def _dataset(name: str) -> Iterator[tuple[str, object]]:

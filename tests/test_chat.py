@@ -165,6 +165,87 @@ def test_thoughts_that_were_said_are_actions():
     assert said("ChatML, thoughts", response) == [reply[0]["content"]]
 
 
+def test_an_empty_think_block_before_a_call_is_no_action_either():
+    tokenizer = TOKENIZERS["ChatML, thoughts"]
+    response = encode_response(tokenizer, ASK, [calls("sky", hour=12)], 10_000, tools=TOOLS)
+    inserted, call = ((mine, tokenizer.decode(run)) for mine, run in runs(response))
+    assert inserted == (False, "<think>\n\n</think>\n\n")
+    assert call[0]
+    assert call[1].startswith("<tool_call>")
+
+
+THOUGHTLESS = "{% for m in messages %}<|im_start|>{{ m.role }}\n" + (
+    "{{ m.content.split('</think>')[-1].lstrip('\n') }}<|im_end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def with_template(template, special=("<|im_start|>", "<|im_end|>"), eos="<|im_end|>"):
+    tokenizer = styled("ChatML")
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": list(special)}, replace_extra_special_tokens=False
+    )
+    tokenizer.eos_token, tokenizer.chat_template = eos, template
+    return tokenizer
+
+
+def test_a_flaw_follows_the_answer_where_thoughts_that_repeat_it_are_taken_off():
+    reply, tokenizer = "<think>\nblue\n</think>\n\nblue", with_template(THOUGHTLESS)
+    n = len(reply)
+    response = encode_response(tokenizer, ASK, reply, 999, flaws=((n - 4, n),))
+    assert [response.text[a:b] for a, b in response.flaws] == ["blue"]
+    with pytest.raises(BoundaryError, match="a flaw lies in a part of the reply that the chat template"):
+        encode_response(tokenizer, ASK, reply, 999, flaws=((8, 12),))
+
+
+def test_white_space_that_the_template_keeps_on_one_side_is_the_assistant_s():
+    response = encode_response(with_template(THOUGHTLESS), ASK, "\nIt is blue.  ", 999)
+    assert with_template(THOUGHTLESS).decode(response.ids) == "It is blue.  <|im_end|>"
+    assert all(response.actions)
+
+
+# A turn that ends in several special tokens
+
+DEEPSEEK = (
+    "<|bos|>{% for m in messages %}{% if m.role == 'user' %}<|User|>{{ m.content }}"
+    "{% elif m.role == 'tool' %}<|output|>{{ m.content }}<|output_end|>"
+    "{% else %}<|Assistant|>{{ m.content or '' }}{% if m.tool_calls %}<|calls_begin|>"
+    "{% for c in m.tool_calls %}<|call_begin|>"
+    "{{ c.function | tojson }}<|call_end|>{% endfor %}<|calls_end|>{% endif %}<|eos|>"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}<|Assistant|>{% endif %}"
+)
+DEEPSEEK_TOKENS = re.findall(r"<\|\w+\|>", DEEPSEEK)
+
+
+def test_a_call_whose_own_end_is_special_ends_at_eos():
+    tokenizer = with_template(DEEPSEEK, DEEPSEEK_TOKENS, "<|eos|>")
+    reply = [calls("sky", hour=12), says("tool", "blue"), REPLY]
+    response = encode_response(tokenizer, ASK, reply, 999)
+    call = '<|call_begin|>{"name": "sky", "arguments": {"hour": 12}}<|call_end|>'
+    assert [tokenizer.decode(run) for mine, run in runs(response) if mine] == [
+        f"<|calls_begin|>{call}<|calls_end|><|eos|>",
+        "It is blue.<|eos|>",
+    ]
+
+
+def test_all_the_special_tokens_up_to_eos_end_a_turn():
+    template = "{% for m in messages %}<|S|>{{ m.role }}\n<|R|>{{ m.content }}<|/R|><|E|>{% endfor %}" + (
+        "{% if add_generation_prompt %}<|S|>assistant\n<|R|>{% endif %}"
+    )
+    tokenizer = with_template(template, ["<|S|>", "<|R|>", "<|/R|>", "<|E|>"], "<|E|>")
+    response = encode_response(tokenizer, ASK, [REPLY], 999)
+    assert tokenizer.decode(response.ids) == "It is blue.<|/R|><|E|>"
+    assert all(response.actions)
+    assert stop_ids(tokenizer) == [tokenizer.eos_token_id]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_reply_that_ends_in_another_special_token_still_ends_at_the_end_of_turn(style):
+    first = STYLES[style].special[0]
+    response = encode_response(TOKENIZERS[style], ASK, f"Use {first}", 999)
+    assert said(style, response)[0].strip() == f"Use {first}"
+
+
 # Refusals
 
 REFUSED = {
@@ -189,20 +270,20 @@ def test_the_table_of_templates_and_kinds(style, kind):
     ("template", "reply", "tools", "words"),
     [
         (None, [REPLY], None, "this model's tokenizer has no chat template"),
-        ("{{ messages[-1].content }}", [REPLY], None, "leaves out a message of role user"),
-        ("{% for m in messages %}{{ m.content }}{% endfor %}", [REPLY], TOOLS, "leaves out the tools"),
+        ("{{ messages[-1].content }}", [REPLY], None, "leaves out the words of a message of role user"),
+        ("{% for m in messages %}{{ m.content }}{% endfor %}", [REPLY], TOOLS, "leaves out a tool"),
         (
             "{{ tools }}{% for m in messages %}{{ m.content }}{% endfor %}",
             [calls("moon", "Up.")],
             TOOLS,
-            "leaves out a tool call",
+            "leaves out a call of a tool",
         ),
         (
             "{% for m in messages %}"
             "{{ m.content | upper if m.role == 'assistant' else m.content }}{% endfor %}",
             [REPLY],
             None,
-            "does not write the reply as it stands: 'IT IS BLUE.'",
+            "leaves out the words of a message of role assistant",
         ),
         ("{% for m in messages %}{{ m.nothing.at_all }}{% endfor %}", [REPLY], None, "has no attribute"),
     ],
@@ -219,6 +300,100 @@ def test_an_end_of_turn_within_a_turn_is_refused(style):
     reply = [says("assistant", f"It{STYLES[style].end_of_turn} is blue.")]
     with pytest.raises(BoundaryError, match="holds the end-of-turn token before its end"):
         encode_response(TOKENIZERS[style], ASK, reply, 10_000)
+
+
+ROLES_ONLY = "{% for m in messages %}{% if m.role in ROLES %}{{ m.content }}\n{% endif %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "prompt", "reply", "words"),
+    [
+        (  # the reply quotes the tool, whose message is dropped
+            ROLES_ONLY.replace("ROLES", "['user', 'assistant']"),
+            ASK,
+            [REPLY, says("tool", "blue"), REPLY],
+            "the words of a message of role tool",
+        ),
+        (
+            ROLES_ONLY.replace("ROLES", "['user', 'assistant']"),
+            [says("system", "blue"), *ASK],
+            [REPLY],
+            "the words of a message of role system",
+        ),
+        (  # the user's words name the tool, whose call is dropped
+            "{% for m in messages %}{{ m.content or '' }}\n{% endfor %}",
+            [says("user", "sky?"), calls("sky", hour=12), says("tool", "blue")],
+            [REPLY],
+            "a call of a tool",
+        ),
+        (
+            "{% for m in messages %}{{ m.content or '' }}"
+            "{% for c in m.tool_calls or [] %}{{ c.function.name }}{% endfor %}\n{% endfor %}",
+            [*ASK, calls("sky", hour=12), says("tool", "blue")],
+            [REPLY],
+            "the arguments of a call of a tool",
+        ),
+        (
+            STYLES["ChatML"].template,
+            [{**ASK[0], "name": "Ada"}],
+            [REPLY],
+            "the name of a message of role user",
+        ),
+        (
+            STYLES["Llama-3"].template,
+            [*ASK, calls("sky", "I look up.", hour=12), says("tool", "blue")],
+            [REPLY],
+            "the words of a message of role assistant",
+        ),
+        (
+            STYLES["Llama-3"].template,
+            ASK,
+            [calls("sky", "sky", hour=12)],
+            "the words of a message of role assistant",
+        ),
+    ],
+)
+def test_what_conditions_the_reply_is_never_dropped_in_silence(template, prompt, reply, words):
+    """Though the same words stand elsewhere in the text."""
+    with pytest.raises(BoundaryError, match=re.escape(f"leaves out {words}")):
+        render_chat(with_template(template), prompt, reply)
+
+
+@pytest.mark.parametrize(
+    ("template", "reply", "words"),
+    [
+        (
+            "{% for m in messages %}{{ m.content[:24] }}{% endfor %}",
+            "It is blue because air scatters.",
+            "as it",
+        ),
+        ("{% for m in messages %}{{ m.content }}<end>{% endfor %}", "Blue.", "ends a turn with text"),
+        ("{{ 1 / (messages | length - 2) }}", "Blue.", "refuses the conversation: division by zero"),
+        (THOUGHTLESS, "Note: <think>\na\n</think>\n\nBlue.", "does not write the reply as it stands"),
+        (STYLES["ChatML"].template, "x<|im_end|>", "holds the end-of-turn token before its end"),
+    ],
+)
+def test_a_reply_that_the_template_changes_is_refused(template, reply, words):
+    with pytest.raises(BoundaryError, match=words):
+        encode_response(with_template(template), ASK, reply, 999)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ([REPLY, *ASK], "ends with a message of the assistant"),
+        ([says("assistant", ["Blue."])], "has no text"),
+    ],
+)
+def test_messages_that_no_file_has_are_refused_in_one_line(reply, words):
+    with pytest.raises(BoundaryError, match=words):
+        encode_response(TOKENIZERS["ChatML"], ASK, reply, 999)
+
+
+def test_a_tool_s_words_may_need_escapes():
+    seen = says("tool", 'température:\n"20°"')
+    response = encode_response(TOKENIZERS["Mistral"], [*ASK, calls("sky", hour=12), seen], [REPLY], 999)
+    assert said("Mistral", response) == [" It is blue."]
 
 
 def test_one_refused_pair_does_not_stop_the_others():

@@ -119,7 +119,29 @@ def test_what_a_message_holds_beside_its_words_is_kept():
     assert parse_pair(pair.to_record()) == pair
 
 
+def test_a_table_s_struct_has_the_fields_of_every_row_and_a_call_only_its_own(tmp_path):
+    def call_with(**arguments):
+        call = {"function": {"name": "sky", "arguments": arguments}}
+        return [{"role": "assistant", "content": None, "tool_calls": [call]}]
+
+    start, rejected = says(("user", "Sky?")), says(("assistant", "Soup."))
+    rows = [
+        {"prompt": start, "chosen": call_with(**arguments), "rejected": rejected}
+        for arguments in ({"hour": 12}, {"city": "Oslo"})
+    ]
+    table = pyarrow.Table.from_pylist(rows)
+    pyarrow.parquet.write_table(table, tmp_path / "p.parquet")
+    pairs = read_pairs(tmp_path / "p.parquet").pairs
+    found = [pair.chosen[0]["tool_calls"][0]["function"]["arguments"] for pair in pairs]
+    assert found == [{"hour": 12}, {"city": "Oslo"}]
+
+
 # Flaws of a record: (record, field, part of the message)
+
+
+def call(function):
+    return {"role": "assistant", "tool_calls": [{"function": function}]}
+
 
 USER, ASSISTANT = message("user", "Hi"), message("assistant", "Hello")
 DIFFERENT = message("assistant", "What")
@@ -165,10 +187,24 @@ FLAWED = [
     (
         {"prompt": [USER], "chosen": [{"role": "assistant", "tool_calls": "sky"}], "rejected": [ASSISTANT]},
         "chosen[0].tool_calls",
-        "is not a list of tool calls",
+        "is a string, not a list of tool calls",
     ),
     ({**CHAT, "tools": "[{"}, "tools", "is not JSON"),
-    ({**CHAT, "tools": [3]}, "tools", "is not a list of tools"),
+    ({**CHAT, "tools": [3]}, "tools[0]", "is not an object with the name of a tool"),
+    ({**CHAT, "tools": [{}]}, "tools[0].name", "is missing"),
+    ({**CHAT, "tools": 0}, "tools", "is a number, not a list of tools"),
+    ({**CHAT, "tools": "[" * 100_000}, "tools", "is not JSON"),
+    ({**CHAT, "tools": "1" * 5000}, "tools", "is not JSON"),
+    ({**CHAT, "prompt": 5}, "prompt", "is a number, not messages"),
+    ({**CHAT, "chosen": [{**ASSISTANT, "name": 5}]}, "chosen[0].name", "is a number, not a string"),
+    ({**CHAT, "chosen": [call(3)]}, "chosen[0].tool_calls[0]", "is not an object with the name of a tool"),
+    ({**CHAT, "chosen": [call({})]}, "chosen[0].tool_calls[0].name", "is missing"),
+    (
+        {**CHAT, "chosen": [call({"name": "sky", "arguments": "\ud800"})]},
+        "chosen[0].tool_calls[0]",
+        "lone surrogate",
+    ),
+    ({**CHAT, "prompt": [message("tool", "blue")]}, "chosen", "has a tool message first"),
     ({**STANDARD, "tools": [{"name": "sky"}]}, "tools", "goes with messages"),
     (
         {**CHAT, "chosen": [ASSISTANT, USER, DIFFERENT], "chosen_flaws": [[0, 2]]},
