@@ -82,7 +82,7 @@ def _turn(
     if message.get("tool_calls"):
         a, b = _calls_in(text[start:], head, foot[gap:], stop)
     else:
-        a, b = _words_in(text[start:], foot, message["content"])
+        a, b = _words_in(text[start:], head, foot, message["content"])
     if any(token in text[start + a : start + b] for token in re.findall(_special(tokenizer), stop)):
         raise BoundaryError("a turn holds the end-of-turn token before its end")
     end = len(text) - len(foot) + gap if stop else start + b
@@ -102,12 +102,12 @@ def _stop_in(foot: str, tokenizer: PreTrainedTokenizerFast) -> tuple[int, str]:
     return found.end(1), "".join(run[: last + 1])
 
 
-def _words_in(body: str, foot: str, content: str) -> Span:
-    """Where the words of a plain message stand in `body`, what the template writes for it."""
+def _words_in(body: str, head: str, foot: str, content: str) -> Span:
+    """Where the words of a plain message stand in `body`: after what the template inserts, or at once."""
     rest = body[: len(body) - len(foot)]
     ways = {way(text) for text in _versions(content) for way in (str, *TRIMS)}
     for words in sorted(ways - {""}, key=len, reverse=True):
-        if body.endswith(foot) and rest.endswith(words):
+        if body.endswith(foot) and rest in (words, head + words):
             return len(rest) - len(words), len(rest)
     raise BoundaryError(f"the chat template does not write the reply as it stands: {body[:40]!r}")
 
@@ -166,21 +166,24 @@ def _check_nothing_is_left_out(
 
 def _marked_message(message: Message, mark: Callable[[str], str]) -> Message:
     role, marked = message["role"], dict(message)
-    if not isinstance(message.get("content"), str | None):
+    content, calls = message.get("content"), message.get("tool_calls")
+    if not isinstance(content, str | None) or not (content or calls):
         raise BoundaryError(f"a message of role {role} has no text")
-    if message.get("content"):
+    if content:
         marked["content"] = mark(f"the words of a message of role {role}")
     if message.get("name") and role != "tool":  # a tool's is that of its call
         marked["name"] = mark(f"the name of a message of role {role}")
-    if calls := message.get("tool_calls"):
+    if calls:
         marked["tool_calls"] = [_marked_call(call, "a call of a tool", mark) for call in calls]
     return marked
 
 
 def _marked_call(call: dict, what: str, mark: Callable[[str], str]) -> dict:
     """A call, or a tool, with marks for its name and its arguments."""
-    inner = dict(call.get("function", call))
-    inner["name"] = mark(what)
+    inner = call.get("function", call)
+    if not isinstance(inner, dict):
+        raise BoundaryError(f"{what} has no name")
+    inner = {**inner, "name": mark(what)}
     if arguments := inner.get("arguments"):
         given = mark(f"the arguments of {what}")
         inner["arguments"] = {given: given} if isinstance(arguments, dict) else f'{{"{given}": 0}}'

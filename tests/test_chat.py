@@ -369,6 +369,11 @@ def test_what_conditions_the_reply_is_never_dropped_in_silence(template, prompt,
         ),
         ("{% for m in messages %}{{ m.content }}<end>{% endfor %}", "Blue.", "ends a turn with text"),
         ("{{ 1 / (messages | length - 2) }}", "Blue.", "refuses the conversation: division by zero"),
+        (  # thoughts that were said are written in another form
+            "{% for m in messages %}{{ m.content | replace('<think>', '<think>\n') }}{% endfor %}",
+            "<think>a</think>Blue.",
+            "does not write the reply as it stands",
+        ),
         (THOUGHTLESS, "Note: <think>\na\n</think>\n\nBlue.", "does not write the reply as it stands"),
         (STYLES["ChatML"].template, "x<|im_end|>", "holds the end-of-turn token before its end"),
     ],
@@ -382,6 +387,8 @@ def test_a_reply_that_the_template_changes_is_refused(template, reply, words):
     ("reply", "words"),
     [
         ([REPLY, *ASK], "ends with a message of the assistant"),
+        ([{"role": "assistant"}], "has no text"),
+        ([{"role": "assistant", "tool_calls": [{"function": "sky"}]}], "a call of a tool has no name"),
         ([says("assistant", ["Blue."])], "has no text"),
     ],
 )
