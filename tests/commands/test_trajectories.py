@@ -13,6 +13,8 @@ from chat_templates import TOOLS, calls, says, styled
 
 from dpoq_lab import models
 from dpoq_lab.commands import cli
+from dpoq_lab.encoding import collate, encode_pairs
+from dpoq_lab.losses import score
 from dpoq_lab.preferences import Pair, write_pairs
 
 THINGS = {"sky": "blue", "sea": "green", "grass": "yellow", "snow": "white"}
@@ -119,3 +121,18 @@ def check_report(out: Path) -> None:
     grey = re.findall(r'class="dpoq-token seen"[^>]*style="background:([^"]*)"', page)
     assert len(grey) == len(observed)
     assert set(grey) == {"rgb(225,225,225)"}
+
+
+def test_train_scores_the_whole_yield_where_it_is_asked_to(tmp_path):
+    """Half of the tokens are others': the first step's loss is another, as `encode_pairs` says."""
+    tokenizer, pairs = styled("ChatML"), conversations()[:4]
+    model = models.build(tokenizer, hidden_size=32, layers=1)
+    models.save(model, tokenizer, tmp_path / "start")
+    write_pairs(pairs, tmp_path / "pairs.jsonl")
+    whole = ("--whole-yield", "--held-out", "0", "--epochs", "1")
+    assert cli.main(train_arguments(tmp_path, "start", "run", "sft", *whole)) == 0
+    first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    batch = collate([pair.chosen for pair in encode_pairs(tokenizer, pairs, 512, whole_yield=True).pairs], 0)
+    expected = -score(model, batch).sum() / batch.action_mask.sum()
+    assert first["loss_mean"] == pytest.approx(expected.item(), abs=1e-5)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["request"]["whole_yield"]
