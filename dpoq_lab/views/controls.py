@@ -27,12 +27,12 @@ def row(*controls: widgets.Widget) -> widgets.HBox:
     return widgets.HBox(controls, layout={"flex_flow": "row wrap"})
 
 
-def scrolled(figure: go.FigureWidget) -> widgets.Box:
+def scrolled(figure: "go.FigureWidget") -> widgets.Box:
     """The figure in a box that scrolls where a page is narrower than the figure."""
     return widgets.Box([figure], layout=widgets.Layout(overflow="auto"))
 
 
-def live_figure(figure: go.Figure) -> go.FigureWidget:
+def live_figure(figure: go.Figure) -> "go.FigureWidget":
     """A figure that the page redraws when its traces change. Give it lists: plotly trips over arrays."""
     live = go.FigureWidget(figure)
     live._config = CONFIG  # plotly has no public name for it
