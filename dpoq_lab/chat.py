@@ -194,4 +194,4 @@ def _special(tokenizer: PreTrainedTokenizerFast) -> str:
     """A pattern of the tokens that are not text, EOS among them, the longest first."""
     added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     tokens = added | {str(token) for token in tokenizer.all_special_tokens}
-    return "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))
+    return "|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or "(?!)"  # matches nothing

@@ -8,6 +8,9 @@ import pytest
 from chat_templates import ASK, KINDS, REPLY, STYLES, TOOLS, calls, says, styled, verdict
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab.chat import BoundaryError, render_chat
 from dpoq_lab.encoding import Response, encode_pairs, encode_response, stop_ids
@@ -395,6 +398,15 @@ def test_a_reply_that_the_template_changes_is_refused(template, reply, words):
 def test_messages_that_no_file_has_are_refused_in_one_line(reply, words):
     with pytest.raises(BoundaryError, match=words):
         encode_response(TOKENIZERS["ChatML"], ASK, reply, 999)
+
+
+def test_a_tokenizer_without_any_special_token_has_no_end():
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a"))
+    )
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    with pytest.raises(BoundaryError, match="the tokenizer has no EOS token"):
+        encode_response(tokenizer, ASK, [REPLY], 99)
 
 
 def test_a_tool_s_words_may_need_escapes():
