@@ -240,6 +240,8 @@ def test_all_the_special_tokens_up_to_eos_end_a_turn():
     assert tokenizer.decode(response.ids) == "It is blue.<|/R|><|E|>"
     assert all(response.actions)
     assert stop_ids(tokenizer) == [tokenizer.eos_token_id]
+    two = encode_response(tokenizer, ASK, [REPLY, *ASK, REPLY], 999)
+    assert [tokenizer.decode(run) for mine, run in runs(two) if mine] == ["It is blue.<|/R|><|E|>"] * 2
 
 
 @pytest.mark.parametrize("style", STYLES)
