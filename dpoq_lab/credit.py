@@ -73,10 +73,7 @@ def credit_report(pairs: list[ScoredPair]) -> dict:
     `rejected_only`: tokens of the rejected response that the chosen one lacks (a poor truth: most
     such tokens are harmless). `side`: among changed tokens, rejected-only against chosen-only.
     """
-    changed = [
-        (changed_tokens(c.response.ids, r.response.ids), changed_tokens(r.response.ids, c.response.ids))
-        for c, r in pairs
-    ]
+    changed = [(_changed_actions(c, r), _changed_actions(r, c)) for c, r in pairs]
     marked = [(pair[1], flaw_mask(pair[1].response)) for pair in pairs if pair[1].response.flaws]
     report = {
         "rejected_only": _locate([pair[1] for pair in pairs], [rejected for _, rejected in changed]),
@@ -85,6 +82,12 @@ def credit_report(pairs: list[ScoredPair]) -> dict:
     if marked:
         report["marks"] = _locate([scores for scores, _ in marked], [labels for _, labels in marked])
     return report
+
+
+def _changed_actions(scores: TokenScores, other: TokenScores) -> list[bool]:
+    """`changed_tokens` of a response, of those the policy chose."""
+    changed = changed_tokens(scores.response.ids, other.response.ids)
+    return [new and mine for new, mine in zip(changed, scores.response.actions, strict=True)]
 
 
 def _locate(responses: list[TokenScores], labels: list[list[bool]]) -> dict:
@@ -108,13 +111,7 @@ def _tell_side(pairs: list[ScoredPair], changed: list[tuple[list[bool], list[boo
     for name in DETECTORS:
         values, labels = [], []
         for pair, masks in zip(pairs, changed, strict=True):
-            row = [
-                _picked(
-                    suspicion(s)[name],
-                    [new and mine for new, mine in zip(mask, s.response.actions, strict=True)],
-                )
-                for s, mask in zip(pair, masks, strict=True)
-            ]
+            row = [_picked(suspicion(scores)[name], mask) for scores, mask in zip(pair, masks, strict=True)]
             values.append(row[0] + row[1])
             labels.append([False] * len(row[0]) + [True] * len(row[1]))
         table[name] = _auroc_with_interval(values, labels) | {"tokens": sum(map(len, labels))}

@@ -145,7 +145,7 @@ def encode_response(
 
     `flaws` are spans of a plain reply. Raises BoundaryError.
     """
-    rendered, bos = render(tokenizer, prompt, response, tools)
+    rendered, bos = _render(tokenizer, prompt, response, tools)
     chat, start = not isinstance(prompt, str), rendered.turns[0].start
     text = rendered.text + (rendered.tail if whole_yield and chat else "")
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -172,7 +172,7 @@ def encode_response(
     )
 
 
-def render(
+def _render(
     tokenizer: PreTrainedTokenizerFast,
     prompt: str | list[Message],
     response: str | list[Message],

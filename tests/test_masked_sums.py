@@ -147,6 +147,7 @@ def test_credit_and_divergence_are_taken_over_actions():
     report = credit_report([(chosen, rejected)])
     assert report["marks"]["tokens"] == 2
     assert report["marks"]["-r"]["auroc"] == 1.0
+    assert report["side"]["-r"]["tokens"] == 3  # 9, 3 and 5; not the 2 that was read
     summary = summarise([(chosen, rejected)], beta=1.0)
     assert summary["kl_ref_pi_token_mean"] == pytest.approx((0 + 0 + 0 + 2 + 4) / 5)
     assert summary["not_scored"] == {"responses": 2, "observations": 1, "tails": {}}
