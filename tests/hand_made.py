@@ -2,6 +2,7 @@
 
 import re
 import time
+from xml.etree import ElementTree
 
 import numpy as np
 from scipy.special import rel_entr
@@ -15,6 +16,20 @@ def numbers(html):
     rows = re.findall(r"<tr><td>.*?</td>(.*?)</tr>", html)
     text = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
     return np.array([[float(x.replace("\u2212", "-")) for x in row] for row in text])
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def elements(figure, kind, name=""):
+    """The SVG elements of a figure of this kind, and of this class if it is named."""
+    root = ElementTree.fromstring(figure.svg())
+    return [e for e in root.iter(SVG + kind) if not name or name in e.get("class", "").split()]
+
+
+def texts(figure):
+    """What is written on a figure, in the order of drawing."""
+    return ["".join(e.itertext()).replace("\u200b", "") for e in elements(figure, "text")]
 
 
 def sweep(explorer, sliders, choices):

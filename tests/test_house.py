@@ -143,8 +143,9 @@ def test_nothing_is_built_when_every_module_is_imported():
     names = [name for name in modules(PACKAGE) if name != "dpoq_lab.__main__"]
     code = f"""import gc, importlib, json
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-import ipywidgets, plotly.graph_objects as go
-built = (PreTrainedModel, PreTrainedTokenizerBase, go.Figure, ipywidgets.Widget)
+import ipywidgets
+from dpoq_lab.views.figures import Figure
+built = (PreTrainedModel, PreTrainedTokenizerBase, Figure, ipywidgets.Widget)
 for name in {names}:
     importlib.import_module(name)
 print(json.dumps([repr(type(x)) for x in gc.get_objects() if isinstance(x, built)]))"""
@@ -159,20 +160,15 @@ for i, cell in enumerate(cells[: int(sys.argv[2]) + 1]):
     exec("".join(cell["source"]), scope)
     if loaded is None and "torch" in sys.modules:
         loaded = i
-    if i == 0:
-        schemas = "jsonschema" in sys.modules
 print()
-print(json.dumps([loaded, schemas]))"""
+print(json.dumps(loaded))"""
 
 
 @pytest.mark.parametrize(
     "name", ["01_token_mdp", "02_from_r_to_q", "03_dpo_is_inverse_q_learning", "04_what_dpo_can_represent"]
 )
 def test_lessons_01_to_04_load_torch_only_where_a_model_is_asked(name):
-    """The lesson's own cells in a fresh Python, up to the first that asks a model: none but in lesson 02.
-
-    The imports load no machinery of live figures, which reads schemas for a second before anything is drawn.
-    """
+    """The lesson's own cells in a fresh Python, up to the first that asks a model: none but in lesson 02."""
     path = kit_folder() / "notebooks" / f"{name}.ipynb"
     cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
     asks = [i for i, cell in enumerate(cells) if "load_frozen" in "".join(cell["source"])]
@@ -182,11 +178,25 @@ def test_lessons_01_to_04_load_torch_only_where_a_model_is_asked(name):
         [sys.executable, "-c", LESSON_CELLS, str(path), str(last)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PLOTLY_RENDERER": "json", "DPOQ_PRESET": "ci"},
+        env={**os.environ, "DPOQ_PRESET": "ci"},
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == [asks[0] if asks else None, False]
+    assert json.loads(done.stdout.splitlines()[-1]) == (asks[0] if asks else None)
+
+
+def test_every_picture_leaves_by_one_door():
+    """A figure is made in `views.figures`, with alt text and reading, and lessons show it by `show`."""
+    makers = [
+        path.name for path in sorted(PACKAGE.rglob("*.py")) if "<svg" in path.read_text(encoding="utf-8")
+    ]
+    assert makers == ["figures.py"]
+    for path in sorted((kit_folder() / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        live = "display(picture)" if path.stem.startswith("05") else ""
+        shown = re.findall(r"^ *(?:display|HTML)\(.*|^.*\.show\(.*", source, re.MULTILINE)
+        assert shown == [live] * bool(live), path.name
 
 
 def test_lessons_read_no_private_name_of_the_package():

@@ -127,11 +127,11 @@ def _add_doctor(commands: argparse._SubParsersAction) -> None:
 
 
 def _lab(arguments: argparse.Namespace) -> int:
-    from dpoq_lab.commands.lab import lab_command
+    from dpoq_lab.commands.lab import lab_command, lab_environment
 
     command = lab_command(arguments.no_browser, arguments.port, arguments.ip)
     sys.stdout.flush()
-    os.execv(command[0], command)
+    os.execve(command[0], command, lab_environment())
 
 
 def _check(arguments: argparse.Namespace) -> int:

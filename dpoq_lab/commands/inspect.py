@@ -18,7 +18,7 @@ from dpoq_lab.preferences import read_pairs
 from dpoq_lab.records import provenance, write_json
 from dpoq_lab.rewards import ScoredPair, TokenScores, score_pairs
 from dpoq_lab.sources import PairsError, Problem, Rows, kind_of
-from dpoq_lab.views.report import credit_lines, not_scored_line, report
+from dpoq_lab.views.report import credit_table, not_scored_line, report
 
 Model = str | Path | PreTrainedModel  # a name, a folder, or a loaded model
 FILES = ("tokens.jsonl", "summary.json", "report.html")
@@ -192,7 +192,7 @@ def summary_lines(summary: dict, out: Path, problems: Sequence[Problem] = ()) ->
             f"pair accuracy {found['accuracy']:.3f} ({low:.3f} to {high:.3f}, {found['pairs']} pairs)",
             rewards,
             *filter(None, [not_scored_line(summary["not_scored"])]),
-            credit_lines(summary["credit"]),
+            str(credit_table(summary["credit"])),
             str(out / "report.html"),
         ]
     )

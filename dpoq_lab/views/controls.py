@@ -1,12 +1,11 @@
 """Controls that explorers share: sliders, rows, a figure that is redrawn, the choice of a pair."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-import plotly.graph_objects as go
 
-from dpoq_lab.views.figures import CONFIG
+from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import who_said_what
 
 if TYPE_CHECKING:
@@ -27,16 +26,25 @@ def row(*controls: widgets.Widget) -> widgets.HBox:
     return widgets.HBox(controls, layout={"flex_flow": "row wrap"})
 
 
-def scrolled(figure: "go.FigureWidget") -> widgets.Box:
-    """The figure in a box that scrolls where a page is narrower than the figure."""
-    return widgets.Box([figure], layout=widgets.Layout(overflow="auto"))
+class LiveFigure(widgets.HTML):
+    """A figure in a page that `draw` replaces; `figure` stands there, `reading` and `data` are its."""
 
+    figure: Figure
 
-def live_figure(figure: go.Figure) -> "go.FigureWidget":
-    """A figure that the page redraws when its traces change. Give it lists: plotly trips over arrays."""
-    live = go.FigureWidget(figure)
-    live._config = CONFIG  # plotly has no public name for it
-    return live
+    def draw(self, figure: Figure) -> None:
+        """Show another figure."""
+        self.figure = figure
+        self.value = figure.html()
+
+    @property
+    def reading(self) -> str:
+        """What the figure shows, in a line."""
+        return self.figure.reading
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What is drawn."""
+        return self.figure.data
 
 
 def on_change(controls: Iterable[widgets.Widget], render: Callable[[], None]) -> None:

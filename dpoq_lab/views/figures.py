@@ -1,44 +1,81 @@
-"""Pure functions from results to Plotly figures."""
+"""A figure that may leave the house: an SVG with its alt text and its reading in one line; and `show`."""
 
-import numpy as np
-import plotly.graph_objects as go
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Protocol
 
-BLUE, ORANGE, GREY = "#2166ac", "#b35806", "#555555"
-CONFIG = {"showSendToCloud": False, "displaylogo": False}
-
-
-def axes(height: int, x: str = "", y: str = "", zero: bool = False) -> go.Figure:
-    """Empty axes with titles, as wide as the page, the legend above; with `zero` y = 0 is drawn."""
-    figure = go.Figure(
-        layout={
-            "height": height,
-            "autosize": True,
-            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-            "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
-        }
-    )
-    figure.update_xaxes(title=x)
-    figure.update_yaxes(title=y, zeroline=True, zerolinecolor=GREY) if zero else figure.update_yaxes(title=y)
-    return figure
+from dpoq_lab.views.theme import page_part
 
 
-_CURVES = {"chosen": (BLUE, "solid"), "rejected": (ORANGE, "dash"), "margin": (GREY, "dot")}
+@dataclass(frozen=True)
+class Figure:
+    """SVG elements on a canvas of `width` by `height` pixels, and what they say.
+
+    `alt` says what is drawn, to those who do not see it; `reading` what it shows, to all. `data` is what was
+    drawn. ValueError: one of the two is missing.
+    """
+
+    body: str
+    width: float
+    height: float
+    alt: str
+    reading: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (self.alt.strip() and self.reading.strip()):
+            raise ValueError("a figure needs alt text and a reading of one line")
+
+    def svg(self) -> str:
+        """The picture alone."""
+        size = f'viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" height="{self.height:g}"'
+        label = escape(self.alt, quote=True)
+        what = f'xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}"'
+        return f"<svg {what}>{self.body}</svg>"
+
+    def html(self) -> str:
+        """The reading, the picture below it, and their style."""
+        reading = f'<figcaption class="dpoq-reading">{escape(self.reading)}</figcaption>'
+        return page_part(f'<figure class="dpoq-figure">{reading}{self.svg()}</figure>')
 
 
-def pair_curves(title: str) -> go.Figure:
-    """Empty axes of chosen, rejected and margin by step."""
-    figure = axes(340, "optimiser step", title, zero=True)
-    for name, (colour, dash) in _CURVES.items():
-        figure.add_scatter(name=name, mode="lines", line={"color": colour, "dash": dash}, x=[], y=[])
-    return figure
+@dataclass(frozen=True)
+class _Shown:
+    """What IPython displays: HTML for people, the reading for a console."""
+
+    html: str
+    reading: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.reading
 
 
-def draw_curves(
-    figure: go.Figure, chosen: list[float], rejected: list[float], steps: list[int] | None = None
-) -> None:
-    """Put chosen, rejected and their difference into the figure of `pair_curves`; default: every step."""
-    steps = steps or list(range(len(chosen)))
-    margin = (np.array(chosen) - np.array(rejected)).tolist()
-    with figure.batch_update():
-        for trace, y in zip(figure.data, (chosen, rejected, margin), strict=True):
-            trace.update(x=steps, y=y)
+class Showable(Protocol):
+    """What `show` takes: a Figure, a Table."""
+
+    @property
+    def reading(self) -> str: ...
+
+    def html(self) -> str: ...
+
+
+def show(*parts: Showable | str) -> None:
+    """Show figures, tables, or HTML that `views` made, below one another; a console gets their readings."""
+    from IPython.display import display
+
+    for part in parts:
+        display(_Shown(part, "") if isinstance(part, str) else _Shown(part.html(), part.reading))
+
+
+def beside(*figures: Figure, alt: str, reading: str, gap: float = 20) -> Figure:
+    """Figures next to one another as one; their `data` are joined."""
+    at, parts, data = 0.0, [], {}
+    for figure in figures:
+        parts.append(f'<g transform="translate({at:g},0)">{figure.body}</g>')
+        at += figure.width + gap
+        data |= figure.data
+    height = max(figure.height for figure in figures)
+    return Figure("".join(parts), at - gap, height, alt, reading, data)

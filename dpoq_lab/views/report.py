@@ -5,31 +5,33 @@ from html import escape
 from dpoq_lab.credit import TRUTHS, credit_rows
 from dpoq_lab.encoding import EncodedPair, flaw_mask
 from dpoq_lab.rewards import ScoredPair, TokenScores
-from dpoq_lab.views.tables import text_table
+from dpoq_lab.views.tables import Table
+from dpoq_lab.views.theme import STYLE
 from dpoq_lab.views.token_view import heat_map, legend, who_said_what
 
 SHOWN_PAIRS = 50
-PAGE_STYLE = """<style>
-body{font-family:system-ui,sans-serif;max-width:70em;margin:1em auto;padding:0 1em;background:#fff;color:#111}
-table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ccc}
-</style>"""
+PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width,initial-scale=1"><title>dpoq-lab report</title>'
+    '{style}</head><body class="dpoq-page"><main class="dpoq">{body}</main></body></html>\n'
+)
 
 
 def report(scored: list[ScoredPair], pairs: list[EncodedPair], beta: float, summary: dict) -> str:
-    """One self-contained page: the summary, then the heat maps of the first pairs."""
+    """One self-contained page: the summary, then the token strips of the first pairs."""
     limit = colour_limit([scores for pair in scored for scores in pair], beta)
     shown = "".join(
         _pair_section(number, pair, scores, beta, limit)
         for number, (pair, scores) in enumerate(zip(pairs[:SHOWN_PAIRS], scored[:SHOWN_PAIRS], strict=True))
     )
     first = min(len(scored), SHOWN_PAIRS)
-    tables = _summary_table(summary) + f"<p>{escape(not_scored_line(summary['not_scored']))}</p>"
-    tables += _credit_table(summary["credit"])
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dpoq-lab report</title>'
-        f"{PAGE_STYLE}</head><body><h1>Token rewards of {len(scored)} pairs</h1>{tables}"
-        f"<h2>The first {first} pairs</h2>{legend(limit)}{shown}</body></html>\n"
+    tables = _summary_table(summary).html() + f"<p>{escape(not_scored_line(summary['not_scored']))}</p>"
+    tables += (
+        "<h2>Credit assignment</h2>" + credit_table(summary["credit"]).html() + _truths(summary["credit"])
     )
+    title = f"<h1>Token rewards of {len(scored)} pairs</h1>"
+    body = f"{title}{tables}<h2>The first {first} pairs</h2>{legend(limit)}{shown}"
+    return PAGE.format(style=STYLE, body=body)
 
 
 def not_scored_line(not_scored: dict) -> str:
@@ -66,8 +68,8 @@ def _pair_section(number: int, pair: EncodedPair, scores: ScoredPair, beta: floa
     return f'<h3>Pair {number}</h3><div style="white-space:pre-wrap">{escape(text)}</div>{maps}'
 
 
-def _summary_table(summary: dict) -> str:
-    rows = []
+def _summary_table(summary: dict) -> Table:
+    rows = [("measure", "value")]
     for key, value in summary.items():
         if key in ("credit", "provenance", "not_scored"):
             continue
@@ -76,20 +78,16 @@ def _summary_table(summary: dict) -> str:
             value = f"{value['accuracy']:.3f} (95% interval {low:.3f} to {high:.3f}, {value['pairs']} pairs)"
         elif isinstance(value, float):
             value = f"{value:.4f}"
-        rows.append(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>")
-    return f"<table>{''.join(rows)}</table>"
+        rows.append((key.replace("_", " "), str(value)))
+    return Table(rows)
 
 
-def _credit_table(credit: dict) -> str:
-    rows = "".join(
-        f"<tr><td>{TRUTHS[truth]}</td><td>{name}</td><td>{auroc}</td><td>{p_at_1}</td></tr>"
-        for truth, name, auroc, p_at_1 in credit_rows(credit)
-    )
-    head = "<tr><th>truth</th><th>detector</th><th>AUROC</th><th>precision at 1</th></tr>"
-    return f"<h2>Credit assignment</h2><table>{head}{rows}</table>"
+def credit_table(credit: dict) -> Table:
+    """Each truth and detector with AUROC and precision at 1, the two with their 95% intervals."""
+    return Table([("truth", "detector", "AUROC (95%)", "precision at 1 (95%)"), *credit_rows(credit)], left=2)
 
 
-def credit_lines(credit: dict) -> str:
-    """`credit_rows` as aligned text."""
-    head = ("truth", "detector", "AUROC (95%)", "precision at 1 (95%)")
-    return text_table([head, *credit_rows(credit)], left=2)
+def _truths(credit: dict) -> str:
+    """What each truth is, as a line of HTML."""
+    told = "; ".join(f"<b>{name}</b>: {TRUTHS[name]}" for name in TRUTHS if name in credit)
+    return f"<p>{told}</p>"

@@ -1,14 +1,51 @@
-"""Tables: aligned text for what is compared, HTML for what is read."""
+"""Tables: one object, as aligned text where it is compared and as HTML where it is read."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
+from dpoq_lab.views.theme import page_part
 from dpoq_lab.views.token_view import signed
 
+Rows = Sequence[Sequence[str]]
 
-def text_table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts, the first of them the head; a row of one text is a heading.
+
+    `print` gives lines with aligned columns, the first `left` to the left; `show` the same in HTML.
+    """
+
+    rows: Rows
+    left: int = 1
+    caption: str = ""
+
+    def __str__(self) -> str:
+        return text_table(self.rows, self.left)
+
+    @property
+    def reading(self) -> str:
+        """The table for a console."""
+        return str(self)
+
+    def html(self) -> str:
+        """The table for people, escaped, with its style."""
+        head, *rest = self.rows
+        lines = _line(head, "th") + "".join(_line(row, "td", len(head)) for row in rest)
+        caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
+        return page_part(f'<table class="dpoq-table">{caption}{lines}</table>', "dpoq-scroll")
+
+
+def _line(row: Sequence[str], kind: str, columns: int = 0) -> str:
+    if len(row) == 1 < columns:
+        return f'<tr><th colspan="{columns}">{escape(row[0])}</th></tr>'
+    return f"<tr>{''.join(f'<{kind}>{escape(text)}</{kind}>' for text in row)}</tr>"
+
+
+def text_table(rows: Rows, left: int = 1) -> str:
     """Rows of texts as lines with aligned columns: the first `left` to the left, the others to the right.
 
     A row of one text is a heading and takes part in no width; two spaces stand between columns.
@@ -25,16 +62,6 @@ def text_table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 
 def terms_table(title: str, names: Sequence[str], columns: dict[str, np.ndarray], pi: np.ndarray) -> str:
     """Named rows with their numbers and pi, as escaped HTML."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("token", *columns, "pi"))
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{signed(x)}</td>' for x in row)}<td>{p:.2f}</td></tr>"
-        for name, row, p in zip(names, zip(*columns.values(), strict=True), pi, strict=True)
-    )
-    return f"{_TABLE}<b>{escape(title)}</b><table class='dpoq-terms'><tr>{head}</tr>{rows}</table>"
-
-
-_TABLE = """<style>
-.dpoq-terms{border-collapse:collapse;font-size:1.1em}
-.dpoq-terms td,.dpoq-terms th{padding:.1em .8em;text-align:right}
-.dpoq-terms td:first-child,.dpoq-terms th:first-child{text-align:left}
-</style>"""
+    numbers = zip(names, zip(*columns.values(), strict=True), pi, strict=True)
+    rows = [(name, *map(signed, row), f"{p:.2f}") for name, row, p in numbers]
+    return Table([("token", *columns, "pi"), *rows], caption=title).html()

@@ -67,9 +67,7 @@ class TokenExplorer(widgets.VBox):
         on_change([self.beta], self._render)
         for role in ROLES:
             self.edit[role].observe(lambda change, role=role: self._rescore(role, change["new"]), "value")
-            self.pickers[role].observe(
-                lambda change, role=role: self._choose(role, change["new"]), "selected"
-            )
+            self.pickers[role].on_choose(lambda index, role=role: self._choose(role, index))
 
     def _show_pair(self) -> None:
         pair = self._pairs[self.pair.value]

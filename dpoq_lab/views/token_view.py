@@ -7,35 +7,32 @@ so colour is never the only carrier.
 
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 from dpoq_lab.preferences import Message
+from dpoq_lab.views.theme import page_part
 
-BLUE, ORANGE, WHITE = (67, 147, 195), (224, 130, 20), (255, 255, 255)  # dark text is legible on all
-GREY = "rgb(225,225,225)"
-STYLE = """<style>
-.dpoq-map{background:#fff;color:#111;font-family:system-ui,sans-serif;line-height:1.2;padding:.3em 0}
-.dpoq-map .caption{margin:.2em 0;font-weight:600}
-.dpoq-token{display:inline-block;vertical-align:top;text-align:center;margin:1px;padding:2px 3px;
-border-radius:3px;max-width:100%}
-.dpoq-token .t{display:block;font-family:ui-monospace,monospace;white-space:pre-wrap;
-overflow-wrap:anywhere;min-height:1.2em;padding-bottom:.2em}
-.dpoq-token .v{display:block;font-size:.72em}
-.dpoq-token.flaw .t{text-decoration:underline wavy}
-.dpoq-token.seen{outline:1px dotted #555}
-.dpoq-scale{display:inline-block;width:14em;height:.8em;vertical-align:middle;
-background:linear-gradient(to right,rgb(224,130,20),#fff,rgb(67,147,195))}
-</style>"""
+_LINES = Path(__file__).with_name("strip.js").read_text(encoding="utf-8").splitlines()
+_ACT = escape("\n".join(line for line in _LINES if not line.startswith("//")), quote=True)
+_LARGER = "document.body.classList.toggle(&quot;dpoq-large&quot;)"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """How one token is shown: visible text, number, background, flaw mark; `seen` if it was not an action."""
+    """How one token is shown: visible text, its number, how far its colour goes, -1 (orange) to 1 (blue), and
+    whether it is a marked flaw; `seen` if it was not an action."""
 
     text: str
     value: str
-    background: str
+    share: float
     flaw: bool = False
     seen: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a screen reader says."""
+        kind = ", read, not the policy's own" if self.seen else ", a marked flaw" if self.flaw else ""
+        return f"{self.text} {self.value}{kind}".strip()
 
 
 def cells(
@@ -51,9 +48,9 @@ def cells(
     """
     flaws, actions = flaws or [False] * len(tokens), actions or [True] * len(tokens)
     return [
-        Cell(visible(token), signed(value), background(value, limit), flaw)
+        Cell(visible(token), signed(value), colour_share(value, limit), flaw)
         if action
-        else Cell(visible(token), "", GREY, seen=True)
+        else Cell(visible(token), "", 0.0, seen=True)
         for token, value, flaw, action in zip(tokens, values, flaws, actions, strict=True)
     ]
 
@@ -66,31 +63,40 @@ def heat_map(
     flaws: list[bool] | None = None,
     actions: list[bool] | None = None,
 ) -> str:
-    """One response as coloured tokens with their numbers; a wavy underline marks a known flaw.
+    """One response as a strip of coloured tokens with their numbers; a wavy underline marks a known flaw.
 
-    What the policy did not choose is grey, in a dotted frame, and has no number.
+    What the policy did not choose is grey, in a dotted frame, and has no number. `legend` brings the style.
     """
-    spans = "".join(_span(cell) for cell in cells(tokens, values, limit, flaws, actions))
-    title = f'<div class="caption">{escape(caption)}</div>' if caption else ""
-    label = escape(f"{caption}: {len(tokens)} tokens, sum {signed(sum(values))}", quote=True)
-    return f'<div class="dpoq-map" role="group" aria-label="{label}">{title}{spans}</div>'
+    title = f'<div class="dpoq-caption">{escape(caption)}</div>' if caption else ""
+    name = f"{caption}: {len(tokens)} tokens, sum {signed(sum(values))}"
+    return f'<div class="dpoq">{title}{strip(cells(tokens, values, limit, flaws, actions), name)}</div>'
+
+
+def strip(shown: list[Cell], name: str, selected: int = -1) -> str:
+    """The tokens as a list to walk through, by click, Tab and arrow keys; it needs the theme's style."""
+    tokens = "".join(_token(cell, i == selected, i == max(selected, 0)) for i, cell in enumerate(shown))
+    return (
+        f'<div class="dpoq-strip" role="listbox" aria-label="{escape(name, quote=True)}" '
+        f'aria-orientation="horizontal" data-lm-suppress-shortcuts="true" '
+        f'onclick="{_ACT}" onkeydown="this.onclick(event)">{tokens}</div>'
+    )
+
+
+def _token(cell: Cell, selected: bool, reached: bool) -> str:
+    kind = "seen" if cell.seen else "more" if cell.share > 0 else "less"
+    return (
+        f'<span class="dpoq-token {kind}{" flaw" if cell.flaw else ""}" role="option" '
+        f'aria-selected="{str(selected).lower()}" aria-label="{escape(cell.name, quote=True)}" '
+        f'tabindex="{0 if reached else -1}" style="--share:{abs(cell.share):.0%}">'
+        f'<span class="t">{escape(cell.text)}</span><span class="v">{cell.value}</span></span>'
+    )
 
 
 def legend(limit: float, quantity: str = "r = beta log pi/pi_ref, nats") -> str:
-    """The colour scale with its limits, and the style of every map on its page: show it once before them."""
+    """The colour scale, the switch to the size for presenting, and the style: once, before the strips."""
     low, high = signed(-limit), signed(limit)
-    bar = '<span class="dpoq-scale"></span>'
-    return f'{STYLE}<div class="dpoq-map">{low} {bar} {high} &nbsp; {escape(quantity)}</div>'
-
-
-def _span(cell: Cell) -> str:
-    kind = " flaw" if cell.flaw else " seen" if cell.seen else ""
-    title = {" flaw": "a marked flaw", " seen": "not the policy's own"}.get(kind)
-    hint = f' title="{title}"' if title else ""
-    return (
-        f'<span class="dpoq-token{kind}"{hint} style="background:{cell.background}">'
-        f'<span class="t">{escape(cell.text)}</span><span class="v">{cell.value}</span></span>'
-    )
+    switch = f'<button type="button" class="dpoq-size" onclick="{_LARGER}">larger, smaller</button>'
+    return page_part(f'{low} <span class="dpoq-scale"></span> {high} &nbsp; {escape(quantity)}{switch}')
 
 
 def visible(token: str) -> str:
@@ -107,18 +113,11 @@ def signed(value: float) -> str:
     return f"{sign}{abs(rounded):.2f}"
 
 
-def background(value: float, limit: float) -> str:
-    """White at 0, blue at +limit, orange at -limit, clipped; as a CSS colour."""
-    end = BLUE if value >= 0 else ORANGE
-    share = _share(value, limit)
-    mixed = (round(w + share * (e - w)) for w, e in zip(WHITE, end, strict=True))
-    return "rgb({},{},{})".format(*mixed)
-
-
-def _share(value: float, limit: float) -> float:
+def colour_share(value: float, limit: float) -> float:
+    """Where a value's colour lies: -1 up to -limit, 0 at 0, 1 from limit on. ValueError: limit <= 0."""
     if not limit > 0:
         raise ValueError(f"the limit of a colour scale must be above 0, not {limit}")
-    return min(abs(value) / limit, 1.0) if value == value else 0.0
+    return max(-1.0, min(value / limit, 1.0)) if value == value else 0.0
 
 
 def who_said_what(messages: str | list[Message]) -> str:

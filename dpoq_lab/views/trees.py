@@ -1,11 +1,10 @@
-"""A prefix tree drawn with its numbers on it: pure functions from a `TokenMDP` to a Plotly figure.
+"""A prefix tree drawn with its numbers on it, as SVG.
 
-The root is on the left. An edge is a token: its width is pi(a|s), its numbers stand above and below it,
-and it is blue and solid where a number rose, orange and dotted where it fell, grey and dashed where it is
-left open. A square is a state and
-holds V(s); a small filled square is a terminal state, where V = 0, with the reply's numbers beside it.
-Fit for about 15 replies. Shapes as in `token_mdp`; there are S states, E = S*V edges and N endings, in
-the order of level, state, token.
+The root is on the left. An edge is a token: its width is pi(a|s), its numbers stand above and below it, and
+it is blue and solid where a number rose, orange and dashed where it fell, grey where it stayed, grey and
+dotted where it is left open. A box is a state and holds V(s); a small filled square is a terminal state,
+where V = 0, with the reply's numbers beside it. Fit for about 15 replies. Shapes as in `token_mdp`; there
+are S states, E = S*V edges and N endings, in the order of level, state, token.
 """
 
 from collections.abc import Sequence
@@ -13,41 +12,56 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
-import plotly.graph_objects as go
 
 from dpoq_lab.theory.soft_bellman import Solution, trajectory_probs
 from dpoq_lab.theory.token_mdp import Levels, TokenMDP, flat, trajectory_sums
-from dpoq_lab.views.figures import BLUE, GREY, ORANGE
+from dpoq_lab.views.charts import LETTER, Look, label
+from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 
-ROW, COLUMN, BEND = 48, 220, 0.2  # pixels, pixels, share of a column
+ROW, BOX, BEND = 42, (58, 36), 44  # pixels: between rows, of a state, from a state to where edges are level
+ROSE, FELL, STAYED, OPEN = Look("more"), Look("less", "9 5"), Look("grey"), Look("grey", "2 5")
 
 
 @dataclass(frozen=True, eq=False)
 class TreeLabels:
-    """What stands on a tree: texts `above` and `below` the edges (E,), in the `states` (S,) and beside the
-    `endings` (N,); each edge's `width` in 0..1, the sign of its `change` and whether it is `open`, (E,); the
-    `marked` state, -1 for none."""
+    """What stands on a tree, as plain text.
 
+    Each edge's word (E,), what follows it `above` the edge and what is `below` (E,); `value`, the name of
+    what the `states` (S,) hold; texts beside the `endings` (N,). Each edge's `width` in 0..1, the sign of its
+    `change` and whether it is `open`, (E,); the edge that is `chosen` and the state that is `marked`, -1 for
+    none.
+    """
+
+    words: list[str]
     above: list[str]
     below: list[str]
+    value: str
     states: list[str]
     endings: list[str]
     width: np.ndarray
     change: np.ndarray
-    marked: int = -1
     open: np.ndarray | None = None
+    chosen: int = -1
+    marked: int = -1
+
+    def looks(self) -> list[Look]:
+        """How each edge is drawn, (E,)."""
+        signs = {1.0: ROSE, 0.0: STAYED, -1.0: FELL}
+        is_open = self.open if self.open is not None else np.zeros(len(self.words), bool)
+        changes = np.sign(self.change.round(6))
+        return [OPEN if o else signs[c] for c, o in zip(changes, is_open, strict=True)]
 
 
 def edge_words(mdp: TokenMDP, words: Sequence[str]) -> list[str]:
-    """The word of each edge, (E,), escaped."""
-    return [escape(word) for word in words] * mdp.n_states
+    """The word of each edge, (E,)."""
+    return list(words) * mdp.n_states
 
 
 def ending_labels(r: Levels, solution: Solution) -> list[str]:
     """R and pi(y) of each reply, (N,)."""
     pairs = zip(trajectory_sums(r), trajectory_probs(solution.pi), strict=True)
-    return [f" R {signed(R)}, p {p:.2f}" for R, p in pairs]
+    return [f"R {signed(R)}, p {p:.2f}" for R, p in pairs]
 
 
 def tree_rows(mdp: TokenMDP) -> tuple[Levels, Levels]:
@@ -69,74 +83,68 @@ def tree_rows(mdp: TokenMDP) -> tuple[Levels, Levels]:
     return states, ends
 
 
-def tree_figure(mdp: TokenMDP) -> go.Figure:
-    """The tree without its numbers: one trace an edge, then above, below, states and endings."""
+def tree_figure(mdp: TokenMDP, labels: TreeLabels, alt: str, reading: str) -> Figure:
+    """The tree with `labels` on it; `data` has them."""
+    rows = [f"{word} {text}" for word, text in zip(labels.words, labels.above, strict=True)]
+    column = BOX[0] + BEND + 24 + LETTER * max(map(len, [*rows, *labels.below]))
+    width = BOX[0] / 2 + column * mdp.horizon + 24 + LETTER * max(map(len, labels.endings))
     states, ends = tree_rows(mdp)
-    figure = _canvas(mdp)
-    for t, (starts, rows) in enumerate(zip(states, ends, strict=True)):
-        for start, row in zip(np.repeat(starts, mdp.vocabulary), rows.ravel(), strict=True):
-            figure.add_scatter(x=[t, t + BEND, t + 1], y=[start, row, row], mode="lines")
-    middle = _depths(ends) + BEND + 0.36
-    for place, away in (("top center", -0.12), ("bottom center", 0.12)):  # of a row, clear of the widest edge
-        rows = flat(ends) + away
-        figure.add_scatter(x=middle, y=rows, mode="text", textposition=place, textfont={"size": 14})
-    square = {"symbol": "square", "size": 46, "color": "white"}
-    figure.add_scatter(
-        x=_depths(states), y=flat(states), mode="markers+text", marker=square, textfont={"size": 13}
+    depth, starts = _depths(ends), np.repeat(flat(states), mdp.vocabulary)
+    body = [
+        _edge(labels, look, e, (column * t, start), (column * (t + 1), row))
+        for e, (look, t, start, row) in enumerate(zip(labels.looks(), depth, starts, flat(ends), strict=True))
+    ]
+    boxes = zip(_depths(states), flat(states), labels.states, strict=True)
+    body += [_state(labels, s, column * t, row, text) for s, (t, row, text) in enumerate(boxes)]
+    last = [*(level[:, -1:] for level in ends[:-1]), ends[-1]]
+    tips = zip(_depths(last), flat(last), labels.endings, strict=True)
+    body += [_ending(column * (t + 1), row, text) for t, row, text in tips]
+    moved = f'<g transform="translate({BOX[0] / 2 + 2:g},{ROW / 2:g})">{"".join(body)}</g>'
+    return Figure(moved, width, ROW * mdp.n_trajectories, alt, reading, {"labels": labels})
+
+
+def _edge(
+    labels: TreeLabels, look: Look, e: int, start: tuple[float, float], end: tuple[float, float]
+) -> str:
+    """An edge with its texts; both ends as pixels across and row."""
+    (x0, row0), (x1, row1) = start, end
+    x0, y0, y1 = x0 + BOX[0] / 2, row0 * ROW, row1 * ROW
+    curve = f"M{x0:.1f} {y0:.1f}C{x0 + BEND:.1f} {y0:.1f} {x0:.1f} {y1:.1f} {x0 + BEND:.1f} {y1:.1f}H{x1:.1f}"
+    dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
+    width = 1.5 + 6.5 * labels.width[e]
+    pointer = "\u25b6 " if e == labels.chosen else ""
+    word = f'<tspan class="word">{pointer}{escape(labels.words[e])}</tspan> {_text(labels.above[e])}'
+    x = x0 + BEND + 4
+    return (
+        f'<path class="dpoq-edge {look.colour}" d="{curve}" style="stroke-width:{width:.1f}px"{dash}/>'
+        f'<text x="{x:.1f}" y="{y1 - 7:.1f}">{word}</text>'
+        f'<text x="{x:.1f}" y="{y1 + 17:.1f}" class="quiet">{_text(labels.below[e])}</text>'
     )
-    last = [*(rows[:, -1:] for rows in ends[:-1]), ends[-1]]
-    figure.add_scatter(
-        x=_depths(last) + 1,
-        y=flat(last),
-        mode="markers+text",
-        marker={"symbol": "square", "size": 9, "color": INK},
-        textposition="middle right",
-        textfont={"size": 14},
+
+
+def _state(labels: TreeLabels, state: int, x: float, row: float, text: str) -> str:
+    wide, high = BOX
+    corner = f'x="{x - wide / 2:.1f}" y="{row * ROW - high / 2:.1f}" width="{wide}" height="{high}" rx="3"'
+    stroke = 4 if state == labels.marked else 1
+    box = f'<rect class="dpoq-box" {corner} style="stroke-width:{stroke}px"/>'
+    name = label(x, row * ROW - 3, labels.value, "middle", "small")
+    return box + name + label(x, row * ROW + 13, text, "middle")
+
+
+def _ending(x: float, row: float, text: str) -> str:
+    corner = f'x="{x - 5:.1f}" y="{row * ROW - 5:.1f}"'
+    return (
+        f'<rect class="fill ink" {corner} width="10" height="10"/>'
+        f'<text x="{x + 12:.1f}" y="{row * ROW + 5:.1f}">{_text(text)}</text>'
     )
-    return figure
 
 
-def draw_tree(figure: go.Figure, labels: TreeLabels) -> None:
-    """Put `labels` on the figure of `tree_figure`; on a FigureWidget the page redraws."""
-    *edges, above, below, states, endings = figure.data
-    looks = [_STYLE[sign] for sign in np.sign(labels.change.round(6))]
-    if labels.open is not None:
-        looks = [_OPEN if is_open else look for look, is_open in zip(looks, labels.open, strict=True)]
-    marked = [i == labels.marked for i in range(len(labels.states))]
-    with figure.batch_update():
-        for edge, width, look in zip(edges, labels.width, looks, strict=True):
-            edge.line = {"width": 1 + 7 * width, **look}
-        above.text, below.text = labels.above, labels.below
-        states.text, endings.text = labels.states, labels.endings
-        states.marker.line = {"color": INK, "width": [4 if mark else 1 for mark in marked]}
-
-
-INK = "#111111"
-_STYLE = {
-    1.0: {"color": BLUE, "dash": "solid"},
-    0.0: {"color": GREY, "dash": "solid"},
-    -1.0: {"color": ORANGE, "dash": "dot"},
-}
-_OPEN = {"color": GREY, "dash": "dash"}
+def _text(text: str) -> str:
+    """Escaped text with pi_ref set as it is written."""
+    return escape(text).replace(
+        "_ref", '<tspan class="small" dy="3">ref</tspan><tspan dy="-3">\u200b</tspan>'
+    )
 
 
 def _depths(levels: Levels) -> np.ndarray:
     return np.repeat(np.arange(len(levels)), [level.size for level in levels])
-
-
-def _canvas(mdp: TokenMDP) -> go.Figure:
-    figure = go.Figure(
-        layout={
-            "width": int(COLUMN * (mdp.horizon + 0.75)),
-            "height": ROW * mdp.n_trajectories + 40,
-            "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
-            "plot_bgcolor": "white",
-            "font": {"color": INK},
-            "showlegend": False,
-            "hovermode": False,
-            "dragmode": False,
-        }
-    )
-    figure.update_xaxes(visible=False, range=[-0.12, mdp.horizon + 0.62], fixedrange=True)
-    figure.update_yaxes(visible=False, range=[mdp.n_trajectories - 0.3, -0.7], fixedrange=True)
-    return figure

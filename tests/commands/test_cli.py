@@ -1,9 +1,11 @@
 """The commands as a user types them: exit 0, 1 or 2, one clear line on failure, nothing lost."""
 
 import json
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -194,6 +196,24 @@ def test_the_lab_keeps_its_token_and_opens_the_first_lesson():
     assert {"--no-browser", "--ServerApp.port=8899", "--ServerApp.ip=0.0.0.0"} <= set(command)
     assert not any("token" in part or "password" in part for part in command)
     assert not any("ServerApp.ip" in part for part in lab_command())
+
+
+def test_the_lab_asks_for_no_news_and_opens_with_the_file_browser_folded(monkeypatch, tmp_path):
+    from dpoq_lab.commands import lab
+
+    monkeypatch.setattr(lab, "runs_folder", lambda: tmp_path)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
+    first, ours = lab.lab_environment()["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert first == "mine"
+    settings = json.loads((Path(ours) / "labconfig" / "default_setting_overrides.json").read_text())
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+    folder = lab.workspaces_folder()
+    assert f"--LabApp.workspaces_dir={folder}" in lab.lab_command()
+    [layout] = folder.iterdir()
+    assert json.loads(layout.read_text())["data"]["layout-restorer:data"]["left"]["collapsed"]
+    layout.write_text("as the user left it")
+    lab.workspaces_folder()
+    assert layout.read_text() == "as the user left it"
 
 
 def test_importing_the_package_takes_under_half_a_second_and_no_torch():

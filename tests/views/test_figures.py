@@ -1,17 +1,35 @@
-"""Figures that several lessons draw."""
+"""A figure leaves the house with its alt text and its reading, or not at all."""
 
-from dpoq_lab.views.figures import draw_curves, pair_curves
+import pytest
+from hand_made import elements
 
-
-def test_chosen_rejected_and_their_margin_by_step_are_told_apart_without_colour():
-    figure = pair_curves("nats")
-    draw_curves(figure, [1.0, 3.0], [0.5, -1.0], steps=[0, 10])
-    assert [trace.name for trace in figure.data] == ["chosen", "rejected", "margin"]
-    assert [trace.y for trace in figure.data] == [(1.0, 3.0), (0.5, -1.0), (0.5, 4.0)]
-    assert figure.data[0].x == (0, 10)
-    assert len({trace.line.dash for trace in figure.data}) == 3
+from dpoq_lab.views.figures import Figure, beside, show
+from dpoq_lab.views.tables import Table
+from dpoq_lab.views.theme import STYLE
 
 
-def test_the_figure_is_higher_than_its_margins():
-    layout = pair_curves("nats").layout
-    assert layout.height > layout.margin.t + layout.margin.b + 100
+def test_a_figure_without_alt_text_or_reading_cannot_be_made():
+    for alt, reading in (("", "a reading"), ("alt", "  ")):
+        with pytest.raises(ValueError, match="alt text and a reading"):
+            Figure("", 10, 10, alt, reading)
+
+
+def test_it_shows_its_reading_above_the_picture_with_alt_text_and_style():
+    page = Figure("<path/>", 30, 20, 'says "x" < y', "a < b").html()
+    assert page.startswith(STYLE)
+    assert page.index("a &lt; b</figcaption>") < page.index("<svg")
+    [svg] = [Figure("", 30, 20, 'says "x" < y', "r")]
+    assert 'role="img" aria-label="says &quot;x&quot; &lt; y"' in svg.svg()
+    assert 'viewBox="0 0 30 20"' in svg.svg()
+
+
+def test_figures_beside_one_another_keep_their_data_and_do_not_overlap():
+    one, two = (Figure(f'<path class="{n}"/>', 100, h, n, n, {n: 1}) for n, h in (("a", 40), ("b", 60)))
+    both = beside(one, two, alt="both", reading="both", gap=20)
+    assert (both.width, both.height, both.data) == (220, 60, {"a": 1, "b": 1})
+    assert [g.get("transform") for g in elements(both, "g")] == ["translate(0,0)", "translate(120,0)"]
+
+
+def test_show_gives_html_to_people_and_the_reading_to_a_console(capsys):
+    show(Figure("", 10, 10, "alt", "the reading"), Table([("a", "b"), ("x", "1")]))
+    assert capsys.readouterr().out == "the reading\na  b\nx  1\n"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dpoq_lab.views.tables import terms_table, text_table
+from dpoq_lab.views.tables import Table, terms_table, text_table
 
 
 def test_columns_line_up_and_a_heading_widens_none():
@@ -24,3 +24,12 @@ def test_names_are_escaped_and_numbers_signed():
     assert "<i>" not in page
     assert "&lt;i&gt;</td><td>+1.00</td><td>0.25</td>" in page
     assert "EOS</td><td>\u22120.50</td><td>0.75</td>" in page
+
+
+def test_one_table_is_text_for_a_comparison_and_html_for_people():
+    table = Table([("", "R"), ("a kind",), ("<b>", "+1.00")], caption="a < b")
+    assert str(table) == table.reading == text_table(table.rows)
+    page = table.html()
+    assert "<caption>a &lt; b</caption>" in page
+    assert '<tr><th colspan="2">a kind</th></tr>' in page
+    assert "<tr><td>&lt;b&gt;</td><td>+1.00</td></tr>" in page

@@ -21,16 +21,16 @@ def explorer(tiny, tokenizer, train_pairs):
 
 
 def values(picker):
-    return [cell["value"] for cell in picker.cells]
+    return [cell.value for cell in picker.cells]
 
 
 def test_it_opens_on_the_first_pair_with_both_responses(explorer, train_pairs):
     for role in ("chosen", "rejected"):
         shown = explorer.pickers[role].cells
         assert len(shown) == len(getattr(train_pairs[0], role).ids)
-        assert shown[-1]["text"] == "\u27e8EOS\u27e9"
+        assert shown[-1].text == "\u27e8EOS\u27e9"
         assert role in explorer.sums[role].value
-    assert any(cell["flaw"] for cell in explorer.pickers["rejected"].cells)
+    assert any(cell.flaw for cell in explorer.pickers["rejected"].cells)
 
 
 def test_another_pair_changes_tokens_prompt_and_boxes(explorer, train_pairs):
@@ -69,7 +69,7 @@ def test_an_edited_response_is_scored_by_the_models(explorer, tiny, tokenizer):
     expected = score_responses(tiny, build_tiny(seed=1), tokenizer, [scores.response])[0]
     assert scores.logp_policy == pytest.approx(expected.logp_policy)
     assert "Scored again" in explorer.message.value
-    assert not any(cell["flaw"] for cell in explorer.pickers["rejected"].cells)
+    assert not any(cell.flaw for cell in explorer.pickers["rejected"].cells)
 
 
 def test_text_that_cannot_be_scored_says_why_and_loses_nothing(explorer):
@@ -89,8 +89,8 @@ def test_several_turns_are_shown_with_who_spoke_and_are_not_edited():
     pairs = encode_pairs(tokenizer, [Pair(ASK, turns, "Soup.")], 999).pairs
     explorer = TokenExplorer(policy, reference, tokenizer, pairs, beta=0.1)
     shown = explorer.pickers["chosen"].cells
-    assert [not cell["seen"] for cell in shown] == pairs[0].chosen.actions
-    assert all(cell["value"] == "" for cell in shown if cell["seen"])
+    assert [not cell.seen for cell in shown] == pairs[0].chosen.actions
+    assert all(cell.value == "" for cell in shown if cell.seen)
     assert explorer.edit["chosen"].value == "assistant: At noon?\nuser: Yes.\nassistant: It is blue."
     assert explorer.edit["chosen"].disabled
     assert not explorer.edit["rejected"].disabled

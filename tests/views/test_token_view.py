@@ -1,12 +1,13 @@
 """The heat map: escaped, its white space shown, centred on 0, its sign readable without colour."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpoq_lab.views.token_view import GREY, background, cells, heat_map, legend, signed, visible
+from dpoq_lab.views.token_view import cells, colour_share, heat_map, legend, signed, strip, visible
 
 HOSTILE = '</script><img src=x onerror="alert(1)"><b>&amp;'
 
@@ -55,34 +56,38 @@ def test_numbers_always_carry_their_sign():
 
 
 def test_the_scale_is_centred_on_0_clipped_and_symmetric():
-    assert background(0.0, 2.0) == "rgb(255,255,255)"
-    assert background(2.0, 2.0) == background(99.0, 2.0) == "rgb(67,147,195)"
-    assert background(-2.0, 2.0) == background(-99.0, 2.0) == "rgb(224,130,20)"
-    assert background(float("nan"), 2.0) == "rgb(255,255,255)"
+    assert [colour_share(v, 2.0) for v in (0.0, 1.0, 2.0, 99.0)] == [0.0, 0.5, 1.0, 1.0]
+    assert [colour_share(v, 2.0) for v in (-1.0, -2.0, -99.0)] == [-0.5, -1.0, -1.0]
+    assert colour_share(float("nan"), 2.0) == 0.0
     with pytest.raises(ValueError, match="above 0"):
-        background(1.0, 0.0)
+        colour_share(1.0, 0.0)
 
 
-def luminance(css):
-    def channel(c):
-        c /= 255
-        return c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+def test_blue_is_more_and_orange_less_by_their_share():
+    page = heat_map(["a", "b", "c"], [1.0, -0.5, 0.0], 2.0)
+    assert re.findall(r'class="dpoq-token (\w+)".*?--share:(\d+%)', page) == [
+        ("more", "50%"),
+        ("less", "25%"),
+        ("less", "0%"),
+    ]
 
-    r, g, b = (channel(int(c)) for c in css[4:-1].split(","))
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
-
-@pytest.mark.parametrize("value", [i / 20 for i in range(-20, 21)])
-def test_text_has_contrast_on_every_background(value):
-    """WCAG AA: at least 4.5 to 1."""
-    paper = luminance(background(value, 1.0))
-    ink = luminance("rgb(17,17,17)")
-    assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) >= 4.5
+def test_a_strip_is_a_list_to_walk_through_that_names_flaws_and_observations():
+    page = strip(
+        cells(["a", "b", "c"], [1.0, -1.0, 0.0], 2.0, [False, True, False], [True, True, False]), "x", 1
+    )
+    names = re.findall(r'role="option" aria-selected="(\w+)" aria-label="(.*?)" tabindex="(-?\d)"', page)
+    assert names == [
+        ("false", "a +1.00", "-1"),
+        ("true", "b \u22121.00, a marked flaw", "0"),
+        ("false", "c , read, not the policy&#x27;s own", "-1"),
+    ]
+    assert 'role="listbox" aria-label="x"' in page
 
 
 def test_flaws_are_underlined_and_lengths_must_agree():
     assert [cell.flaw for cell in cells(["a", "b"], [0.0, 1.0], 1.0, [False, True])] == [False, True]
-    assert heat_map(["a", "b"], [0.0, 1.0], 1.0, flaws=[False, True]).count("flaw") == 2
+    assert heat_map(["a", "b"], [0.0, 1.0], 1.0, flaws=[False, True]).count("dpoq-token more flaw") == 1
     with pytest.raises(ValueError, match="zip"):
         cells(["a"], [0.0, 1.0], 1.0)
 
@@ -90,9 +95,9 @@ def test_flaws_are_underlined_and_lengths_must_agree():
 def test_what_the_policy_did_not_choose_is_grey_framed_and_has_no_number():
     own, seen = cells(["a", "b"], [0.5, 0.0], 1.0, actions=[True, False])
     assert (own.seen, own.value) == (False, "+0.50")
-    assert (seen.seen, seen.value, seen.background) == (True, "", GREY)
+    assert (seen.seen, seen.value) == (True, "")
     page = heat_map(["a", "b"], [0.5, 0.0], 1.0, actions=[True, False])
-    assert page.count('class="dpoq-token seen" title="not the policy\'s own"') == 1
+    assert page.count('class="dpoq-token seen"') == 1
 
 
 def test_the_legend_names_its_limits():
@@ -103,3 +108,9 @@ def test_the_legend_names_its_limits():
 def test_the_legend_brings_the_style_of_the_maps():
     """Without it the numbers stand in one line with the tokens, which runs off the page."""
     assert ".dpoq-token .v{display:block" in legend(0.5)
+
+
+def test_the_legend_has_the_switch_to_the_size_for_presenting():
+    page = legend(0.5)
+    assert "dpoq-large" in re.search(r'<button type="button".*?</button>', page).group()
+    assert ".dpoq-large .dpoq{--dpoq-type:24px" in page

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from hand_made import elements, texts
 from numpy.testing import assert_allclose
 
-from dpoq_lab.theory.example_trees import mushroom_tree
+from dpoq_lab.lessons.l01_token_mdp.figures import optimum_labels
+from dpoq_lab.theory.example_trees import WORDS, mushroom_tree
+from dpoq_lab.theory.soft_bellman import solve
 from dpoq_lab.theory.token_mdp import flat, uniform_tree
-from dpoq_lab.views.trees import tree_figure, tree_rows
+from dpoq_lab.views.trees import ROW, tree_figure, tree_rows
 
-MDP, _ = mushroom_tree(1.0)
+MDP, R = mushroom_tree(1.0)
 
 
 def test_rows_by_hand():
@@ -29,14 +32,32 @@ def test_every_ending_has_a_row_and_every_edge_meets_its_state(V, H):
 
 
 def test_edges_run_from_their_state_to_where_the_token_leads():
-    figure = tree_figure(MDP)
+    labels = optimum_labels(MDP, WORDS, R, solve(MDP, R), chosen=0)
+    figure = tree_figure(MDP, labels, "alt", "reading")
     states, ends = tree_rows(MDP)
     starts = np.repeat(flat(states), MDP.vocabulary)
-    for edge, start, end in zip(figure.data, starts, flat(ends), strict=False):
-        assert (edge.y[0], edge.y[-1]) == (start, end)
-        assert edge.x[-1] - edge.x[0] == 1
+    drawn = elements(figure, "path", "dpoq-edge")
+    assert len(drawn) == MDP.n_states * MDP.vocabulary
+    for edge, start, end, width in zip(drawn, starts, flat(ends), labels.width, strict=True):
+        data = edge.get("d")
+        assert float(data[1:].split("C")[0].split()[1]) == pytest.approx(start * ROW, abs=0.06)
+        assert float(data.split("H")[0].split()[-1]) == pytest.approx(end * ROW, abs=0.06)
+        assert float(edge.get("style")[13:-2]) == pytest.approx(1.5 + 6.5 * width, abs=0.06)
 
 
-def test_the_figure_is_higher_than_its_margins():
-    figure = tree_figure(uniform_tree(2, 1, 1.0))
-    assert figure.layout.height > figure.layout.margin.t + figure.layout.margin.b + 50
+def test_the_marked_state_has_a_thick_frame_and_every_ending_its_text():
+    labels = optimum_labels(MDP, WORDS, R, solve(MDP, R), chosen=4)  # edge 4 leaves state 1
+    figure = tree_figure(MDP, labels, "alt", "reading")
+    frames = [box.get("style") for box in elements(figure, "rect", "dpoq-box")]
+    assert [i for i, style in enumerate(frames) if "4px" in style] == [1]
+    assert set(labels.endings) <= set(texts(figure))
+    assert len(elements(figure, "rect", "fill")) == MDP.n_trajectories
+
+
+def test_the_canvas_holds_the_longest_texts():
+    """At 8.2 pixels a letter no label reaches the next state, no ending the border."""
+    words = ("a very long word", "safe", "EOS")
+    labels = optimum_labels(MDP, words, R, solve(MDP, R), chosen=0)
+    figure = tree_figure(MDP, labels, "alt", "reading")
+    longest = max(len(f"{w} {a}") for w, a in zip(labels.words, labels.above, strict=True))
+    assert figure.width > MDP.horizon * (58 + 44 + 8.2 * longest)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 
 import ipywidgets as widgets
 import numpy as np
@@ -18,17 +17,19 @@ from dpoq_lab.theory.token_mdp import (
     reply_names,
     state_names,
 )
-from dpoq_lab.views.controls import live_figure, on_change, row, scrolled, slider
+from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
 from dpoq_lab.views.tables import terms_table
 from dpoq_lab.views.token_view import signed
-from dpoq_lab.views.trees import draw_tree, tree_figure
+from dpoq_lab.views.trees import tree_figure
+
+ALT = "The tree of replies with r, pi_ref and pi* on each token, V* in each state, R and p at each end"
 
 
 class RewardExplorer(widgets.VBox):
     """Q*, V* and pi* of a tree while `beta` and the `reward` of one `edge` move.
 
-    `r` and `solution` are what the widgets made; `terms` shows eq. (7) at the state of the edge, and
-    `reading` says the result in a line.
+    `r` and `solution` are what the widgets made; `picture` shows them and says the result in a line, `terms`
+    eq. (7) at the state of the edge.
     """
 
     def __init__(self, mdp: TokenMDP, words: Sequence[str], r: Levels) -> None:
@@ -39,14 +40,13 @@ class RewardExplorer(widgets.VBox):
         self.edge = widgets.Dropdown(options=edges, value=0, description="edge")
         self.reward = slider("r of the edge", 0.0, -4.0, 4.0, 0.1)
         self.beta = slider("beta", mdp.beta, 0.1, 4.0, 0.1)
-        self.figure = live_figure(tree_figure(mdp))
-        self.terms, self.reading = widgets.HTML(), widgets.HTML()
+        self.picture, self.terms = LiveFigure(), widgets.HTML()
         self.reward.value = self._paid()
         on_change([self.edge], self._choose)
         on_change([self.reward], self._pay)
         on_change([self.beta], self._render)
         controls = row(self.edge, self.reward, self.beta)
-        super().__init__([controls, self.reading, scrolled(self.figure), self.terms])
+        super().__init__([controls, self.picture, self.terms])
         self._render()
 
     def _paid(self) -> float:
@@ -66,7 +66,6 @@ class RewardExplorer(widgets.VBox):
     def _render(self) -> None:
         mdp, edge = replace(self._mdp, beta=self.beta.value), self.edge.value
         self.solution = solve(mdp, self.r)
-        draw_tree(self.figure, optimum_labels(mdp, self._words, self.r, self.solution, edge))
         first = edge - edge % mdp.vocabulary
         here = slice(first, first + mdp.vocabulary)
         Q, pi = flat(self.solution.Q), flat(self.solution.pi)
@@ -79,10 +78,14 @@ class RewardExplorer(widgets.VBox):
         }
         state = self._states[edge // mdp.vocabulary]
         self.terms.value = terms_table(f"Equation (7) at the state: {state}", self._words, columns, pi[here])
+        labels = optimum_labels(mdp, self._words, self.r, self.solution, edge)
+        self.picture.draw(tree_figure(mdp, labels, ALT, self._reading(mdp, Q[edge], pi[edge])))
+
+    def _reading(self, mdp: TokenMDP, Q: float, pi: float) -> str:
         p = trajectory_probs(self.solution.pi)
-        self.reading.value = escape(
+        return (
             f"beta {mdp.beta:.1f}, r {signed(self._paid())} on {self.edge.label}: "
-            f"Q* {signed(Q[edge])}, pi* {pi[edge]:.2f} (pi_ref {flat(mdp.pi_ref)[edge]:.2f}), "
+            f"Q* {signed(Q)}, pi* {pi:.2f} (pi_ref {flat(mdp.pi_ref)[self.edge.value]:.2f}), "
             f"V*(s_0) {signed(self.solution.V[0][0])}; "
             f"likeliest reply: {self._replies[p.argmax()]}, p {p.max():.2f}."
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 
 import ipywidgets as widgets
 import numpy as np
@@ -18,10 +17,12 @@ from dpoq_lab.theory.token_mdp import (
     state_names,
     trajectory_sums,
 )
-from dpoq_lab.views.controls import live_figure, on_change, row, scrolled, slider
+from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
 from dpoq_lab.views.tables import terms_table
 from dpoq_lab.views.token_view import signed
-from dpoq_lab.views.trees import draw_tree, tree_figure
+from dpoq_lab.views.trees import tree_figure
+
+ALT = "The tree of replies with Q, pi and the reward that they imply on each token, V in each state"
 
 
 class LogitExplorer(widgets.VBox):
@@ -40,14 +41,13 @@ class LogitExplorer(widgets.VBox):
         self.logits = [slider(f"Q of {word}", 0.0, -6.0, 6.0, 0.1) for word in words]
         self.shift = slider("add to all", 0.0, -3.0, 3.0, 0.1)
         self.beta = slider("beta", mdp.beta, 0.1, 4.0, 0.1)
-        self.figure = live_figure(tree_figure(mdp))
-        self.terms, self.reading = widgets.HTML(), widgets.HTML()
+        self.picture, self.terms = LiveFigure(), widgets.HTML()
         self._loading = False
         on_change([self.state], self._load)
         on_change([*self.logits, self.shift], self._move)
         on_change([self.beta], self._render)
         rows = [row(self.state, self.shift, self.beta), row(*self.logits)]
-        super().__init__([*rows, self.reading, scrolled(self.figure), self.terms])
+        super().__init__([*rows, self.picture, self.terms])
         self._load()
 
     def _load(self) -> None:
@@ -77,9 +77,9 @@ class LogitExplorer(widgets.VBox):
         self.Q, self.r = self._solved(mdp, self._shifts)
         self.solution = solve(mdp, self.r)
         before = reward_from_q(mdp, levels(mdp, self._opening))
-        draw_tree(self.figure, implied_labels(mdp, self._words, self.r, before, self.solution, state))
+        labels = implied_labels(mdp, self._words, self.r, before, self.solution, state)
+        self.picture.draw(tree_figure(mdp, labels, ALT, self._reading(mdp)))
         self._show_terms(mdp)
-        self._read_shift(mdp)
 
     def _show_terms(self, mdp: TokenMDP) -> None:
         state, edges = self.state.value, list(range(mdp.n_states * mdp.vocabulary)[self._here()])
@@ -96,7 +96,7 @@ class LogitExplorer(widgets.VBox):
         title = f"The reward implied at the state: {self._states[state]}"
         self.terms.value = terms_table(title, names, columns, flat(self.solution.pi)[edges])
 
-    def _read_shift(self, mdp: TokenMDP) -> None:
+    def _reading(self, mdp: TokenMDP) -> str:
         state, shifts = self.state.value, self._shifts.copy()
         shifts[state] = 0.0
         _, r = self._solved(mdp, shifts)
@@ -106,7 +106,7 @@ class LogitExplorer(widgets.VBox):
         into = (
             f"the edge into it by {signed(moved[edge_into(mdp, state)])}" if state else "no edge leads to it"
         )
-        self.reading.value = escape(
+        return (
             f"{signed(self.shift.value)} added to every Q at \u201c{self._states[state]}\u201d "
             f"moves pi by {pi_moved:.2f}, r of the edges out of it by {signed(moved[self._here()][0])}, "
             f"{into}, and R of a reply by at most {abs(returns).max():.2f}."

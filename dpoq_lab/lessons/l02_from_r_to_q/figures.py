@@ -16,11 +16,12 @@ def implied_labels(
     An edge rises where r > `r_before`. `state`, 0..S-1, is marked.
     """
     pi, paid = flat(solution.pi), flat(r)
-    named = zip(edge_words(mdp, words), flat(solution.Q), pi, strict=True)
     return TreeLabels(
-        above=[f"<b>{w}</b>  Q {signed(q)}  \u03c0 {p:.2f}" for w, q, p in named],
+        words=edge_words(mdp, words),
+        above=[f"Q {signed(q)}, \u03c0 {p:.2f}" for q, p in zip(flat(solution.Q), pi, strict=True)],
         below=[f"r {signed(x)}" for x in paid],
-        states=[f"V<br>{signed(v)}" for v in flat(solution.V)],
+        value="V",
+        states=[signed(v) for v in flat(solution.V)],
         endings=ending_labels(r, solution),
         width=pi,
         change=paid - flat(r_before),

@@ -1,16 +1,14 @@
 """Lesson 03's explorer: DPO fitted live on the readable tree, against the exact solution."""
 
-from html import escape
-
 import ipywidgets as widgets
 import numpy as np
 
-from dpoq_lab.lessons.l03_inverse_q.figures import draw_reduction, optimal_kl, reduction_figure
+from dpoq_lab.lessons.l03_inverse_q.figures import optimal_kl, reduction_figure
 from dpoq_lab.theory.example_trees import TOKENS, polite_tree
 from dpoq_lab.theory.population_dpo import all_pairs, fit_dpo
 from dpoq_lab.theory.soft_bellman import implicit_reward, reverse_kl, solve
 from dpoq_lab.theory.token_mdp import TokenMDP, state_names, trajectory_sums
-from dpoq_lab.views.controls import live_figure, on_change, row, slider
+from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
 
 LOG_BETAS = np.linspace(-1, 0.5, 16)
 STEPS = 50  # enough for the sum and the mean; without EOS there is no end
@@ -31,9 +29,9 @@ class ReductionExplorer(widgets.VBox):
         self.reduction = widgets.ToggleButtons(
             options=["sum", "mean", "sum without EOS"], description="score"
         )
-        self.figure, self.reading = live_figure(reduction_figure(LOG_BETAS)), widgets.HTML()
+        self.picture = LiveFigure()
         on_change((self.beta, self.reward, self.reduction), self._render)
-        super().__init__([row(self.beta, self.reward), self.reduction, self.figure, self.reading])
+        super().__init__([row(self.beta, self.reward), self.reduction, self.picture])
         self._render()
 
     def _render(self) -> None:
@@ -42,13 +40,14 @@ class ReductionExplorer(widgets.VBox):
         pi = solve(mdp, r).pi
         pairs = all_pairs(trajectory_sums(r))
         fit = fit_dpo(mdp, pairs, self.reduction.value, max_iterations=STEPS)
-        kl = optimal_kl(mdp, trajectory_sums(r), 10**LOG_BETAS)
-        reading = draw_reduction(
-            self.figure,
+        betas = 10**LOG_BETAS
+        figure = reduction_figure(
             implicit_reward(mdp, pi),
             implicit_reward(mdp, fit.pi),
             token_names(mdp),
-            kl,
-            [mdp.beta, reverse_kl(mdp, pi)],
+            betas,
+            optimal_kl(mdp, trajectory_sums(r), betas),
+            (mdp.beta, reverse_kl(mdp, pi)),
+            f"{self.reduction.value}: loss {fit.loss:.4f}.",
         )
-        self.reading.value = escape(f"{self.reduction.value}: loss {fit.loss:.4f}. {reading}")
+        self.picture.draw(figure)

@@ -4,13 +4,12 @@ Rewards and advantages share the unit of the Bradley-Terry score, KLs are in nat
 """
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from scipy.special import log_softmax
 
 from dpoq_lab.theory.soft_bellman import trajectory_log_probs
 from dpoq_lab.theory.token_mdp import Levels, TokenMDP
-from dpoq_lab.views.figures import BLUE, GREY, ORANGE
+from dpoq_lab.views.charts import GREY, INK, LESS, MORE, Axis, Look, Series, axis, chart
+from dpoq_lab.views.figures import Figure, beside
 from dpoq_lab.views.token_view import signed
 
 
@@ -25,62 +24,60 @@ def optimal_kl(mdp: TokenMDP, R: np.ndarray, beta: np.ndarray) -> np.ndarray:
 
 
 LIMIT = 6.0  # the advantages beyond +-LIMIT are drawn at the border
+BORDER = (-LIMIT * 1.08, LIMIT * 1.08)
 
 
-def reduction_figure(log_betas: np.ndarray) -> go.Figure:
-    """The empty axes of `draw_reduction`: fitted against exact advantage, and beta two ways."""
-    figure = make_subplots(cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
-    figure.update_layout(
-        height=400, margin={"l": 60, "r": 20, "t": 30, "b": 90}, legend={"orientation": "h", "y": -0.22}
-    )
-    border = [-LIMIT * 1.08, LIMIT * 1.08]
-    figure.update_layout(plot_bgcolor="#f5f5f5")
-    figure.update_xaxes(title="exact A* of the token", range=border, zerolinecolor=GREY, col=1)
-    figure.update_yaxes(title="fitted beta log pi/pi_ref", range=border, zerolinecolor=GREY, col=1)
-    diagonal = {"color": GREY, "dash": "dot"}
-    figure.add_scatter(name="equal", x=border, y=border, mode="lines", line=diagonal, row=1, col=1)
-    marker = {"color": BLUE, "size": 9, "symbol": "circle"}
-    figure.add_scatter(name="a token", mode="markers", marker=marker, hoverinfo="text", row=1, col=1)
-    beta = (10**log_betas).tolist()
-    figure.update_xaxes(title="beta", type="log", col=2)
-    figure.update_yaxes(title="KL, or push", rangemode="tozero", col=2)
-    figure.add_scatter(
-        name="KL of the optimum (nats)", x=beta, mode="lines", line={"color": BLUE}, row=1, col=2
-    )
-    line = {"color": ORANGE, "dash": "dash"}
-    figure.add_scatter(
-        name="first push beta/2", x=beta, y=[b / 2 for b in beta], mode="lines", line=line, row=1, col=2
-    )
-    here = {"color": GREY, "size": 11, "symbol": "diamond"}
-    figure.add_scatter(name="this beta", mode="markers", marker=here, row=1, col=2)
-    return figure
+def reduction_figure(
+    exact: Levels,
+    fitted: Levels,
+    names: list[str],
+    betas: np.ndarray,
+    kl: np.ndarray,
+    here: tuple[float, float],
+    score: str,
+) -> Figure:
+    """Fitted against exact advantages, levels (n_t, V), and KL(pi*||pi_ref) with the first push by `betas`.
 
-
-def draw_reduction(
-    figure: go.Figure, exact: Levels, fitted: Levels, names: list[str], kl: np.ndarray, here: list[float]
-) -> str:
-    """Draw advantages, levels (n_t, V), and KL(pi*||pi_ref), one a beta, in `reduction_figure`.
-
-    `names` has one text a token, `here` is (beta, KL) of the marked point. Returns the reading.
+    `names` has one text a token, `here` is (beta, KL) of the marked point, `score` begins the reading.
     """
     A, found = np.concatenate(exact).ravel(), np.concatenate(fitted).ravel()
+    said = _reading(A, found, *here)
+    hovers = [f"{n}: A* {signed(a)}, fitted {signed(f)}" for n, a, f in zip(names, A, found, strict=True)]
+    return beside(
+        _fit(A, found, hovers),
+        _two_ways(betas, kl, here),
+        alt="On the left, the fitted advantage of each token against the exact one; on the right, by beta, "
+        "how far the optimum is from the reference and how hard the first step pushes",
+        reading=f"{score} {said}",
+    )
+
+
+def _fit(A: np.ndarray, found: np.ndarray, hovers: list[str]) -> Figure:
+    x, y = A.clip(-LIMIT, LIMIT).tolist(), found.clip(-LIMIT, LIMIT).tolist()
+    series = [
+        Series("equal", BORDER, BORDER, GREY),
+        Series("a token", x, y, Look("more"), "dots", hovers=hovers),
+    ]
+    axes = Axis("exact A* of the token", *BORDER), Axis("fitted beta log pi/pi_ref", *BORDER)
+    return chart(series, *axes, "fitted against exact", "fit", width=480, height=400)
+
+
+def _two_ways(betas: np.ndarray, kl: np.ndarray, here: tuple[float, float]) -> Figure:
     beta, kl_here = here
-    with figure.batch_update():
-        figure.data[1].update(
-            x=A.clip(-LIMIT, LIMIT).tolist(),
-            y=found.clip(-LIMIT, LIMIT).tolist(),
-            text=[
-                f"{n}: A* {signed(a)}, fitted {signed(f)}" for n, a, f in zip(names, A, found, strict=True)
-            ],
-        )
-        figure.data[4].update(x=[beta, beta], y=[kl_here, beta / 2])
-    figure.data[
-        2
-    ].y = kl.tolist()  # apart: in a batch with x of other traces, the browser drops the x of this one
-    error, median = abs(found - A), float(np.median(abs(found - A)))
-    outside = int((abs(found) > LIMIT).sum())
+    push = (betas / 2).tolist()
+    series = [
+        Series("KL, nats", betas.tolist(), kl.tolist(), MORE),
+        Series("push beta/2", betas.tolist(), push, LESS),
+        Series("this beta", [beta, beta], [kl_here, beta / 2], Look("ink", "", INK.symbol), "dots"),
+    ]
+    y = axis("KL of pi*, first push", [*kl, *push, kl_here], include=[0.0])
+    return chart(series, axis("beta", [*betas, beta], log=True), y, "beta two ways", "KL and push", 480, 400)
+
+
+def _reading(A: np.ndarray, found: np.ndarray, beta: float, kl: float) -> str:
+    error, outside = abs(found - A), int((abs(found) > LIMIT).sum())
     beyond = f" Beyond the frame: {outside}." if outside else ""
     return (
-        f"beta {beta:.2f}: largest error of a token {error.max():.2f}, median {median:.2f}.{beyond} "
-        f"KL of the optimum {kl_here:.2f} nats; first push {beta / 2:.2f} a nat."
+        f"beta {beta:.2f}: largest error of a token {error.max():.2f}, median {np.median(error):.2f}."
+        f"{beyond} KL of the optimum {kl:.2f} nats; first push {beta / 2:.2f} a nat."
     )

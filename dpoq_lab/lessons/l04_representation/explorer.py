@@ -1,7 +1,5 @@
 """Lesson 04's explorer: rewards that are one to DPO, and pairs that leave tokens open."""
 
-from html import escape
-
 import ipywidgets as widgets
 import numpy as np
 
@@ -11,11 +9,12 @@ from dpoq_lab.theory.example_trees import TOKENS, polite_tree
 from dpoq_lab.theory.population_dpo import all_pairs, undetermined
 from dpoq_lab.theory.soft_bellman import implicit_reward, preference, shape, solve
 from dpoq_lab.theory.token_mdp import Levels, largest, reply_names, terminal_only, trajectory_sums
-from dpoq_lab.views.controls import live_figure, on_change, row, scrolled, slider
-from dpoq_lab.views.trees import draw_tree, tree_figure
+from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
+from dpoq_lab.views.trees import tree_figure
 
-LEGEND = (
-    "Blue: A* above 0; orange, dotted: below 0; grey, dashed, with a question mark: left open by the pairs."
+ALT = (
+    "The tree of replies with r and A* on each token, V* in each state and R at each end: blue and solid "
+    "where A* is above 0, orange and dashed below 0, grey, dotted, with a question mark where left open"
 )
 
 
@@ -40,10 +39,10 @@ class RepresentationExplorer(widgets.VBox):
         self.data = widgets.Dropdown(
             options=list(self._pairs), description="data", layout=widgets.Layout(width="32em")
         )
-        self.figure, self.reading = live_figure(tree_figure(self._mdp)), widgets.HTML()
+        self.picture = LiveFigure()
         on_change((self.late, self.phi, self.end, self.data), self._render)
         top = [row(self.late, self.phi), self.end, self.data]
-        super().__init__([*top, self.reading, scrolled(self.figure), widgets.HTML(LEGEND)])
+        super().__init__([*top, self.picture])
         self._render()
 
     def reward(self) -> Levels:
@@ -60,13 +59,13 @@ class RepresentationExplorer(widgets.VBox):
         solution, left_open = solve(mdp, r), self._open[self.data.value]
         A = implicit_reward(mdp, solution.pi)
         self.labels = credit_labels(mdp, TOKENS, r, solution, left_open)
-        draw_tree(self.figure, self.labels)
         R, R_new = trajectory_sums(self._r), trajectory_sums(r)
         moved = [largest(r, self._r), largest(A, self._A)]
         flipped = abs(preference(R_new[:, None], R_new) - preference(R[:, None], R)).max()
         count = int(np.concatenate(left_open).sum())
-        self.reading.value = escape(
+        reading = (
             f"Largest change: reward of a token {moved[0]:.2f}, A* of a token {moved[1]:.2f}, "
             f"probability of a preference {flipped:.2f}. Tokens left open by the pairs: {count} of "
             f"{mdp.n_states * mdp.vocabulary}."
         )
+        self.picture.draw(tree_figure(mdp, self.labels, ALT, reading))

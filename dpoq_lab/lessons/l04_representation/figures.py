@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from dpoq_lab.theory.soft_bellman import Solution, implicit_reward
 from dpoq_lab.theory.token_mdp import Levels, TokenMDP, flat, trajectory_sums
-from dpoq_lab.views.figures import BLUE, GREY, ORANGE
+from dpoq_lab.views.charts import GREY, LOOKS, Series, axis, chart
+from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.trees import TreeLabels, edge_words
 
@@ -20,41 +20,41 @@ def credit_labels(
     An edge rises where A* > 0. A token of `left_open`, levels (n_t, V) of bool, carries a question mark.
     """
     A, is_open = flat(implicit_reward(mdp, solution.pi)), flat(left_open)
-    named = zip(edge_words(mdp, words), flat(r), strict=True)
     return TreeLabels(
-        above=[f"<b>{word}</b>  r {signed(x)}" for word, x in named],
+        words=edge_words(mdp, words),
+        above=[f"r {signed(x)}" for x in flat(r)],
         below=[f"A* {signed(a)}{'?' if o else ''}" for a, o in zip(A, is_open, strict=True)],
-        states=[f"V*<br>{signed(v)}" for v in flat(solution.V)],
-        endings=[f" R {signed(R)}" for R in trajectory_sums(r)],
+        value="V*",
+        states=[signed(v) for v in flat(solution.V)],
+        endings=[f"R {signed(R)}" for R in trajectory_sums(r)],
         width=flat(solution.pi),
         change=A,
         open=is_open,
     )
 
 
-def error_figure(n: np.ndarray, errors: dict[str, np.ndarray]) -> go.Figure:
+def error_figure(n: np.ndarray, errors: dict[str, np.ndarray]) -> Figure:
     """Error of the learned advantage against the number of pairs, on logarithmic axes.
 
-    `errors` maps two names to (seeds, len(n)); drawn are medians with the range over the seeds, and the
-    slope n^-1/2 through the first curve's last point.
+    `errors` maps names to (seeds, len(n)); drawn are medians with a dot a seed, and the slope n^-1/2 through
+    the first curve's last point.
     """
-    figure = go.Figure(layout={"height": 380, "margin": {"l": 70, "r": 20, "t": 20, "b": 60}})
-    figure.update_xaxes(title="number of pairs n", type="log")
-    figure.update_yaxes(title="median |fitted - A*| over settled tokens", type="log")
-    styles = ((BLUE, "solid", "circle"), (ORANGE, "dash", "diamond"))
-    for (name, by_seed), (colour, dash, symbol) in zip(errors.items(), styles, strict=True):
-        middle = np.median(by_seed, axis=0)
-        bars = {"array": by_seed.max(axis=0) - middle, "arrayminus": middle - by_seed.min(axis=0)}
-        figure.add_scatter(
-            name=name,
-            x=n,
-            y=middle,
-            error_y=bars,
-            mode="lines+markers",
-            line={"color": colour, "dash": dash},
-            marker={"symbol": symbol, "size": 9},
-        )
-    first = np.median(next(iter(errors.values())), axis=0)
+    medians = {name: np.median(by_seed, axis=0) for name, by_seed in errors.items()}
+    series = [
+        Series(name, n, medians[name], look, "both", seeds=by_seed.T)
+        for (name, by_seed), look in zip(errors.items(), LOOKS, strict=False)
+    ]
+    first = next(iter(medians.values()))
     slope = first[-1] * (n / n[-1]) ** -0.5
-    figure.add_scatter(name="slope n^-1/2", x=n, y=slope, mode="lines", line={"color": GREY, "dash": "dot"})
-    return figure
+    series.append(Series("slope n^-1/2", n, slope, GREY))
+    said = "; ".join(f"{name} {m[0]:.2f} to {m[-1]:.3f}" for name, m in medians.items())
+    return chart(
+        series,
+        axis("number of pairs n", n, log=True),
+        axis(
+            "median |fitted - A*|, settled", [*np.concatenate([*errors.values()]).ravel(), *slope], log=True
+        ),
+        "Error of the learned advantage by the number of pairs, a dot a seed, on logarithmic axes",
+        f"From {n[0]:,} to {n[-1]:,} pairs the median error falls: {said}.",
+        height=380,
+    )

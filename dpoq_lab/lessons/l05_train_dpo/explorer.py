@@ -2,8 +2,8 @@
 
 import ipywidgets as widgets
 
-from dpoq_lab.lessons.l05_train_dpo.figures import dpo_loss_figure, draw_dpo_loss
-from dpoq_lab.views.controls import live_figure, on_change, row, slider
+from dpoq_lab.lessons.l05_train_dpo.figures import dpo_loss_figure
+from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
 
 
 class LossExplorer(widgets.VBox):
@@ -12,10 +12,10 @@ class LossExplorer(widgets.VBox):
     def __init__(self) -> None:
         self.beta = slider("beta", 0.1, 0.02, 1.0, 0.02)
         self.difference = slider("d (nats)", 0.0, -20.0, 20.0, 0.5)
-        self.figure, self.reading = live_figure(dpo_loss_figure()), widgets.HTML()
+        self.picture = LiveFigure()
         on_change((self.beta, self.difference), self._render)
-        super().__init__([row(self.beta, self.difference), self.figure, self.reading])
+        super().__init__([row(self.beta, self.difference), self.picture])
         self._render()
 
     def _render(self) -> None:
-        self.reading.value = draw_dpo_loss(self.figure, self.beta.value, self.difference.value)
+        self.picture.draw(dpo_loss_figure(self.beta.value, self.difference.value))

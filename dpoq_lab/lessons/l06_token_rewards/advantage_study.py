@@ -25,7 +25,7 @@ from dpoq_lab.rewards import score_responses
 from dpoq_lab.theory.soft_bellman import implicit_reward, solve
 from dpoq_lab.theory.token_mdp import Levels
 from dpoq_lab.training import Settings, trained_copy
-from dpoq_lab.views.tables import text_table
+from dpoq_lab.views.tables import Table
 
 BETA = 0.5
 STAGES = {
@@ -138,12 +138,13 @@ def measure(steps: tuple[int, int], seeds: int, out: Path) -> tuple[dict, str]:
             for name, model in zip(("policy", "reference"), pair, strict=True):
                 models.save(model, telegrams.telegram_tokenizer(), out / name)
     table = across(rows)
-    return {"beta": BETA, "table": table}, advantage_lines(table)
+    return {"beta": BETA, "table": table}, str(advantage_table(table))
 
 
-def advantage_lines(table: dict) -> str:
-    """The table as text: mean and the half-width of the 95% interval over seeds."""
-    return text_table([(name.replace("_", " "), plus_minus(row, "+")) for name, row in table.items()])
+def advantage_table(table: dict) -> Table:
+    """A row a measure: mean and the half-width of the 95% interval over seeds."""
+    rows = [(name.replace("_", " "), plus_minus(row, "+")) for name, row in table.items()]
+    return Table([("", "over seeds"), *rows])
 
 
 STUDY = Study("token rewards against the exact advantage, over seeds", measure, SIZES)

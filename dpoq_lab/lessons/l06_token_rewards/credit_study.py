@@ -14,7 +14,7 @@ from dpoq_lab.lessons.study import Study
 from dpoq_lab.order_notes.language import held_out_seed, order_pairs, stitching_pairs
 from dpoq_lab.order_notes.recipe import BETA, NAMES, SIZES, Policies, Size, encode, folder_of, train_policies
 from dpoq_lab.rewards import TokenScores
-from dpoq_lab.views.tables import text_table
+from dpoq_lab.views.tables import Table
 
 
 def credit_table(policies: Policies, size: Size, seed: int) -> dict[str, dict[str, float]]:
@@ -58,11 +58,11 @@ def stitching_row(policies: Policies, name: str, size: Size, seed: int) -> dict[
     return {"first": first.mean(), "second": second.mean(), "both": (first & second).mean()}
 
 
-def credit_lines_over_seeds(credit: dict) -> str:
-    """The table as text: mean and the half-width of the 95% interval over seeds."""
+def credit_over_seeds(credit: dict) -> Table:
+    """A row a detector: mean and the half-width of the 95% interval over seeds."""
     measures = ("precision_at_1", "auroc")
     rows = [(name, *(plus_minus(row[measure]) for measure in measures)) for name, row in credit.items()]
-    return text_table([("", "precision at 1", "AUROC"), *rows])
+    return Table([("", "precision at 1", "AUROC"), *rows])
 
 
 def measure_seed(size: Size, seed: int, out: Path | None = None) -> tuple[Policies, dict, dict]:
@@ -92,7 +92,7 @@ def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
     credit, stitching = (across_tables(list(tables)) for tables in zip(*found, strict=True))
     shutil.rmtree(training)
     record = {"size": asdict(size), "beta": BETA, "credit": credit, "stitching": stitching}
-    return record, credit_lines_over_seeds(credit)
+    return record, str(credit_over_seeds(credit))
 
 
 STUDY = Study("token credit on order notes, over seeds", measure, SIZES)

@@ -6,13 +6,14 @@ import ipywidgets as widgets
 import torch
 
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.lessons.l07_search.figures import draw_search, search_figure
+from dpoq_lab.lessons.l07_search.figures import search_figure
 from dpoq_lab.order_notes.language import true_score
 from dpoq_lab.order_notes.recipe import BETA, Policies
 from dpoq_lab.search.beams import Search, SearchTree, beam_search
 from dpoq_lab.search.scorers import ModelScorer, Scorer
 from dpoq_lab.theory.token_mdp import Tokens
-from dpoq_lab.views.controls import live_figure, on_change, pair_dropdown, row
+from dpoq_lab.views.controls import LiveFigure, on_change, pair_dropdown, row
+from dpoq_lab.views.theme import page_part
 from dpoq_lab.views.token_view import signed, visible
 
 POLICIES = ("base", "SFT", "DPO from SFT", "DPO from base")
@@ -53,10 +54,10 @@ class BeamPanel(widgets.VBox):
         self.penalty = widgets.FloatSlider(
             1.0, min=0.0, max=2.0, step=0.5, description="penalty", continuous_update=False
         )
-        self.figure, self.reading = live_figure(search_figure()), widgets.HTML()
+        self.picture, self.reading = LiveFigure(), widgets.HTML()
         on_change((self.policy, self.width, self.penalty), self.search)
         controls = [self.policy, self.width, self.penalty]
-        super().__init__([*controls, self.figure, self.reading], layout={"width": "50%"})
+        super().__init__([*controls, self.reading, self.picture], layout={"width": "50%"})
 
     def ask(self, pair: EncodedPair) -> None:
         """Search for a reply to this pair's prompt."""
@@ -78,9 +79,9 @@ class BeamPanel(widgets.VBox):
             for node, log_ref in zip(tree.nodes, replay(tree, other, prompt), strict=True)
         ]
         texts = [self._text(tree.tokens(i)) for i in range(len(tree.nodes))]
-        self._words = [escape(visible(self._policies.tokenizer.decode([n.token]))) for n in tree.nodes]
+        self._words = [visible(self._policies.tokenizer.decode([n.token])) for n in tree.nodes]
         self._hovers = [
-            f"{escape(text[-60:])}<br>log pi {signed(node.sum_log_pi)}, implicit reward {signed(reward)}, "
+            f"{text[-60:]}\nlog pi {signed(node.sum_log_pi)}, implicit reward {signed(reward)}, "
             f"true score so far {signed(true_score(self._pair.pair.prompt, text))}"
             for node, reward, text in zip(tree.nodes, r, texts, strict=True)
         ]
@@ -97,15 +98,17 @@ class BeamPanel(widgets.VBox):
     def show(self, step: int) -> None:
         """Draw the tree up to `step`."""
         self._step = step
-        draw_search(self.figure, self.found.tree, self._words, self._hovers, min(step, self.steps))
         best = self.found.hypotheses[0]
         text = self._text(best.tokens)
         score = true_score(self._pair.pair.prompt, text)
         state = "ended" if best.finished else "cut, it never ended"
-        self.reading.value = (
+        self.reading.value = page_part(
             f"<b>{state}</b> after {len(best.tokens)} tokens, log pi {signed(best.log_pi)}, "
             f"true score <b>{signed(score)}</b> of +6<br>{escape(text)}"
         )
+        at = min(step, self.steps)
+        said = f"Step {at} of {self.steps}: the tree of {self.policy.value}, width {self.width.value}."
+        self.picture.draw(search_figure(self.found.tree, self._words, self._hovers, at, said))
 
 
 class SearchExplorer(widgets.VBox):

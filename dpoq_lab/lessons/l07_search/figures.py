@@ -1,84 +1,114 @@
-"""A search tree as a figure: a column a step, the best on top, what was kept, pruned and finished."""
+"""What lesson 07 draws: a search tree, a column a step, the best on top; regret by noise; scores by width."""
 
-import plotly.graph_objects as go
+from collections.abc import Sequence
+
+import numpy as np
 
 from dpoq_lab.search.beams import SearchTree
-from dpoq_lab.views.figures import BLUE, GREY, ORANGE, axes
+from dpoq_lab.views.charts import (
+    GREY,
+    INK,
+    LESS,
+    LOOKS,
+    MORE,
+    Look,
+    Series,
+    axis,
+    chart,
+    key,
+    label,
+    line,
+    named_axis,
+    symbol,
+)
+from dpoq_lab.views.figures import Figure
 
-WINDOW = 4  # steps drawn at once
-LOOKS = {
-    "kept": {"color": BLUE, "symbol": "circle", "size": 10},
-    "pruned": {"color": GREY, "symbol": "x-thin-open", "size": 7},
-    "finished": {"color": ORANGE, "symbol": "star", "size": 13},
-}
+WINDOW, COLUMN, ROW, TOP = 4, 126, 21, 44  # steps drawn at once; pixels
+STATUS = {"kept": MORE, "pruned": Look("grey", "", INK.symbol), "finished": Look("less", "", "star")}
 
 
-def search_figure() -> go.Figure:
-    """The empty axes of `draw_search`."""
-    figure = axes(400, "step").update_layout(margin={"l": 5, "r": 5}).update_xaxes(dtick=1)
-    figure.update_yaxes(visible=False)
-    figure.add_scatter(mode="lines", line={"color": GREY, "width": 1}, hoverinfo="skip", showlegend=False)
-    for status, look in LOOKS.items():
-        figure.add_scatter(
-            name=status, mode="markers+text", marker=look, textposition="top right", hoverinfo="text"
-        )
-    return figure
-
-
-def places(tree: SearchTree) -> list[tuple[int, float]]:
-    """x and y of every node: its step, and minus its rank among the nodes of the step."""
+def places(tree: SearchTree) -> list[tuple[int, int]]:
+    """Of every node its step and its rank among the nodes of the step, from 0."""
     ranks: dict[int, int] = {}
     found = []
     for node in tree.nodes:
-        ranks[node.step] = ranks.get(node.step, 0) + 1
-        found.append((node.step, float(-ranks[node.step])))
+        found.append((node.step, ranks.get(node.step, 0)))
+        ranks[node.step] = found[-1][1] + 1
     return found
 
 
-def draw_search(figure: go.Figure, tree: SearchTree, words: list[str], hovers: list[str], step: int) -> None:
-    """Draw the last steps up to `step`; `words` and `hovers` (escaped) say what each node is."""
+def search_figure(tree: SearchTree, words: list[str], hovers: list[str], step: int, reading: str) -> Figure:
+    """The last steps up to `step`; `words` and `hovers` say what each node is. `data` has the nodes drawn, by
+    status."""
     at = places(tree)
     shown = [i for i, node in enumerate(tree.nodes) if step - WINDOW < node.step <= step]
+    first = max(step - WINDOW, 0) + 1
+
+    def pixels(i: int) -> tuple[float, float]:
+        return 16 + COLUMN * (at[i][0] - first), TOP + ROW * at[i][1]
+
+    def drawn(i: int) -> str:
+        status, (x, y) = tree.nodes[i].status, pixels(i)
+        word = "" if status == "pruned" else label(x + 11, y + 5, words[i])
+        return symbol(x, y, STATUS[status], 4 if status == "pruned" else 6, hover=hovers[i]) + word
+
     edges = [(tree.nodes[i].parent, i) for i in shown if tree.nodes[i].parent in shown]
-    x, y = [], []
-    for a, b in edges:
-        x += [at[a][0], at[b][0], None]
-        y += [at[a][1], at[b][1], None]
-    with figure.batch_update():
-        figure.data[0].update(x=x, y=y)
-        for trace, status in zip(figure.data[1:], LOOKS, strict=True):
-            mine = [i for i in shown if tree.nodes[i].status == status]
-            texts = [words[i] if status != "pruned" else "" for i in mine]
-            trace.update(
-                x=[at[i][0] for i in mine],
-                y=[at[i][1] for i in mine],
-                text=texts,
-                hovertext=[hovers[i] for i in mine],
-            )
-        figure.update_xaxes(range=[max(step - WINDOW, 0) + 0.5, max(step, WINDOW) + 0.9])
+    bottom = TOP + ROW * max(12, *(rank + 1 for _, rank in at))
+    body = [line(*pixels(a), *pixels(b), "dpoq-grid") for a, b in edges]
+    body += [drawn(i) for i in sorted(shown, key=lambda i: tree.nodes[i].status != "pruned")]
+    body += [
+        label(16 + COLUMN * k, bottom + 10, f"step {first + k}", "middle" if k else "start", "quiet")
+        for k in range(WINDOW)
+    ]
+    by_status = {name: [i for i in shown if tree.nodes[i].status == name] for name in STATUS}
+    alt = f"The search tree from step {first} to {step}, the best on top: {_counts(by_status)}"
+    top = key([Series(name, [], [], look, "dots") for name, look in STATUS.items()], 12)
+    return Figure(top + "".join(body), COLUMN * WINDOW + 16, bottom + 20, alt, reading, by_status)
 
 
-def regret_figure(sizes: list[float], curves: dict[str, list[float]]) -> go.Figure:
-    """Mean regret by the size of the noise, a line a search."""
-    figure = axes(360, "standard deviation of the noise", "regret in R + beta log pi_ref")
-    looks = ((BLUE, "solid"), (ORANGE, "dash"), (ORANGE, "dot"), (GREY, "dashdot"))
-    for (name, y), (colour, dash) in zip(curves.items(), looks, strict=True):
-        figure.add_scatter(
-            name=name, x=sizes, y=y, mode="lines+markers", line={"color": colour, "dash": dash}
+def _counts(by_status: dict[str, list[int]]) -> str:
+    return ", ".join(f"{len(nodes)} {name}" for name, nodes in by_status.items())
+
+
+def regret_figure(sizes: list[float], curves: dict[str, np.ndarray]) -> Figure:
+    """Mean regret by the size of the noise, a line a search, from regrets (sizes, trees); whiskers 95%."""
+    series = [
+        Series(
+            name,
+            sizes,
+            rows.mean(axis=1).tolist(),
+            look,
+            "both",
+            half=(1.96 * rows.std(axis=1, ddof=1) / rows.shape[1] ** 0.5).tolist(),
         )
-    return figure
+        for (name, rows), look in zip(curves.items(), LOOKS, strict=True)
+    ]
+    ends = ", ".join(f"{s.name} {s.y[-1]:.2f}" for s in series)
+    high = [y + h for s in series for y, h in zip(s.y, s.half, strict=True)]
+    return chart(
+        series,
+        axis("standard deviation of the noise", sizes),
+        axis("regret in R + beta log pi_ref", high, include=[0.0]),
+        "Mean regret of four searches by the size of the noise in what guides them, whiskers 95% over trees",
+        f"Regret at noise {sizes[-1]:g}: {ends}.",
+    )
 
 
-def width_figure(summary: dict, measure: str, penalty: int, widths: list[int], title: str) -> go.Figure:
-    """A measure by beam width, a line a policy, with 95% intervals over seeds; greedy is width 1."""
-    figure = axes(360, "beam width", title).update_xaxes(type="category")
-    dashes = ("solid", "dash", "dot", "dashdot")
-    colours = (GREY, BLUE, ORANGE, BLUE)
-    for (name, ways), dash, colour in zip(summary.items(), dashes, colours, strict=True):
+def width_figure(
+    summary: dict, measure: str, penalty: int, widths: Sequence[int], title: str, reading: str
+) -> Figure:
+    """A measure by beam width, a line a policy, whiskers 95% over seeds; greedy is width 1."""
+    series, shift = [], 0.1
+    for k, ((name, ways), look) in enumerate(zip(summary.items(), (GREY, MORE, LESS, INK), strict=True)):
         rows = [ways[f"width {width}, penalty {penalty}"][measure] for width in widths]
-        error = {"array": [row["half_95"] for row in rows]}
-        y = [row["mean"] for row in rows]
-        figure.add_scatter(
-            name=name, x=list(map(str, widths)), y=y, error_y=error, line={"dash": dash, "color": colour}
-        )
-    return figure
+        x = [i + shift * (k - 1.5) for i in range(len(widths))]
+        means, half = [row["mean"] for row in rows], [row["half_95"] for row in rows]
+        series.append(Series(name, x, means, look, "both", half=half))
+    ends = [y + side * h for s in series for y, h in zip(s.y, s.half, strict=True) for side in (-1, 1)]
+    return chart(
+        series,
+        named_axis("beam width", widths),
+        axis(title, ends),
+        f"{title} by beam width, a line a policy, whiskers 95% over seeds",
+        reading,
+    )

@@ -26,7 +26,7 @@ from dpoq_lab.order_notes.recipe import (
     tuned,
 )
 from dpoq_lab.search.generate import continuations
-from dpoq_lab.views.tables import text_table
+from dpoq_lab.views.tables import Table
 
 WIDTHS, PENALTIES, BETAS = (1, 2, 3, 5, 10, 20), (0.0, 1.0), (0.1, 0.5, 1.0)
 MAX_TOKENS = 80
@@ -136,18 +136,18 @@ def measure(size: SearchSize, seeds: int, out: Path) -> tuple[dict, str]:
     pairs = encode(order_pairs(size.prompts, held_out_seed(0)))
     record = {"prompts": size.prompts, "underfitted": summary}
     record["fitted, seed 0"] = search_table(fitted, pairs, size.widths, 0)
-    return record, search_lines(summary, "score")
+    return record, str(search_results(summary, "score"))
 
 
-def search_lines(summary: dict, measure: str) -> str:
-    """A measure as text: policies by column, ways to search by row; mean ± half-width over seeds."""
+def search_results(summary: dict, measure: str) -> Table:
+    """A measure: policies by column, ways to search by row; mean ± half-width over seeds."""
     heads = ["", *(name.replace("DPO, beta", "DPO") for name in summary)]
     ways = next(iter(summary.values()))
     rows = [
         (way.replace("top-k", "top"), *(plus_minus(row[way][measure]) for row in summary.values()))
         for way in ways
     ]
-    return text_table([heads, *rows])
+    return Table([heads, *rows])
 
 
 STUDY = Study("beam search on order notes, by width", measure, SEARCH_SIZES)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dpoq_lab.intervals import across, plus_minus
 from dpoq_lab.lessons.study import Study
 from dpoq_lab.losses import cpl_loss
-from dpoq_lab.views.tables import text_table
+from dpoq_lab.views.tables import Table
 
 ALPHA, BIAS, GAMMA = 0.1, 0.5, 0.9
 COST_S, COST_A = 0.5, 0.5
@@ -172,19 +172,23 @@ def measure(size: tuple[int, int, int], seeds: int, out: Path) -> tuple[dict, st
         "best_return": task_return(lambda s: -riccati()[2] * s),
         "return_of_standing": task_return(torch.zeros_like),
     }
-    return record, cpl_lines(record)
+    return record, f"{cpl_table(record)}\n{cpl_bounds(record)}"
 
 
-def cpl_lines(record: dict) -> str:
+def cpl_table(record: dict) -> Table:
     """The change of alpha log pi of chosen and rejected segments, and the return, by start."""
     rows = []
     for name, row in record["starts"].items():
         changes = (plus_minus(row[f"{side}_change"], "+") for side in ("chosen", "rejected"))
         returned = f"{row['return_before']['mean']:.2f} to {plus_minus(row['return_after'])}"
         rows.append((name, *changes, returned))
+    return Table([("", "chosen", "rejected", "return after"), *rows])
+
+
+def cpl_bounds(record: dict) -> str:
+    """The best return and that of doing nothing, in a line."""
     best, standing = record["best_return"], record["return_of_standing"]
-    table = text_table([("", "chosen", "rejected", "return after"), *rows])
-    return f"{table}\nreturn of pi* {best:.2f}, of standing still {standing:.2f}"
+    return f"return of pi* {best:.2f}, of standing still {standing:.2f}"
 
 
 STUDY = Study("CPL on a point that walks home", measure, CPL_SIZES)

@@ -21,7 +21,7 @@ from dpoq_lab.losses import response_logits
 from dpoq_lab.order_notes.language import VALUE_OF, held_out_seed, order_pairs
 from dpoq_lab.order_notes.recipe import STAGES, encode, note_tokenizer, stored_policies
 from dpoq_lab.training import trained_copy
-from dpoq_lab.views.tables import text_table
+from dpoq_lab.views.tables import Table
 
 ALONE = replace(STAGES["dpo"], steps=20, batch_size=1, micro_batch=1, warmup_steps=0, decay=False)
 GAINS = ("right", "wrong", "same list", "elsewhere")  # groups of words where two replies part
@@ -132,32 +132,30 @@ def measure(pairs: int, seeds: int, out: Path) -> tuple[dict, str]:
     """The table over seeds of the pairs, `pairs` of a kind and seed."""
     policies = stored_policies().models
     table = across_tables([displacement_table(policies, pairs, seed) for seed in range(seeds)])
-    return {"pairs": pairs, "table": table}, displacement_lines(table)
+    return {"pairs": pairs, "table": table}, "\n".join(map(str, displacement_tables(table)))
 
 
-def displacement_lines(table: dict) -> str:
+def displacement_tables(table: dict) -> list[Table]:
     """Changes of log pi and how often both fall; then what gains where they part, similarity, correlation."""
 
-    def part(head: tuple[str, ...], cells: Callable[[dict], tuple[str, ...]]) -> str:
-        return text_table([("", *head), *((name, *cells(row)) for name, row in table.items())])
+    def part(head: tuple[str, ...], cells: Callable[[dict], tuple[str, ...]]) -> Table:
+        return Table([("", *head), *((name, *cells(row)) for name, row in table.items())])
 
-    return "\n".join(
-        [
-            part(
-                ("chosen", "rejected", "both fall"),
-                lambda row: (
-                    plus_minus(row["chosen"], "+"),
-                    plus_minus(row["rejected"], "+"),
-                    plus_minus(row["both_fall"]),
-                ),
+    return [
+        part(
+            ("chosen", "rejected", "both fall"),
+            lambda row: (
+                plus_minus(row["chosen"], "+"),
+                plus_minus(row["rejected"], "+"),
+                plus_minus(row["both_fall"]),
             ),
-            part(GAINS, lambda row: tuple(f"{row[what]['mean']:+.2f}" for what in GAINS)),
-            part(
-                ("similarity", "correlation"),
-                lambda row: (plus_minus(row["similarity"]), plus_minus(row["correlation"], "+")),
-            ),
-        ]
-    )
+        ),
+        part(GAINS, lambda row: tuple(f"{row[what]['mean']:+.2f}" for what in GAINS)),
+        part(
+            ("similarity", "correlation"),
+            lambda row: (plus_minus(row["similarity"]), plus_minus(row["correlation"], "+")),
+        ),
+    ]
 
 
 STUDY = Study("DPO on single pairs of order notes", measure, {"ci": 2, "laptop": 25})

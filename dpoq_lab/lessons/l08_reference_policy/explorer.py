@@ -12,8 +12,8 @@ from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.objectives import DPO
 from dpoq_lab.order_notes.recipe import STAGES, Policies, encode
 from dpoq_lab.training import trained_copy
-from dpoq_lab.views.controls import live_figure, on_change, row
-from dpoq_lab.views.figures import draw_curves, pair_curves
+from dpoq_lab.views.controls import LiveFigure, on_change, row
+from dpoq_lab.views.curves import pair_curves
 
 LIVE_SEED, LIVE_PAIRS = 200, 500
 SHOWN = {"reward": "reward_sum", "log pi": "logp_sum"}
@@ -46,10 +46,10 @@ class ReferenceExplorer(widgets.VBox):
         self.lr = widgets.FloatLogSlider(1e-4, min=-5, max=-3, step=0.25, description="lr")
         self.go = widgets.Button(description="Train")
         self.stop = widgets.Button(description="Stop")
-        self.figure, self.reading = live_figure(pair_curves("nats a reply")), widgets.HTML()
+        self.picture, self.reading = LiveFigure(), widgets.HTML()
         self._connect()
         live = row(self.start, self.pairs, self.beta, self.lr, self.go, self.stop)
-        super().__init__([row(self.run, self.shown), live, self.figure, self.reading])
+        super().__init__([row(self.run, self.shown), live, self.reading, self.picture])
         self._show_stored()
 
     def _connect(self) -> None:
@@ -75,10 +75,13 @@ class ReferenceExplorer(widgets.VBox):
         self._curves = curves
         if self.shown.value == KL:
             kl_w, kl_l = (curves.get(f"kl_{side}_pi", []) for side in "wl")
-            draw_curves(self.figure, kl_w, kl_l, curves.get("kl_steps"))
+            steps = curves.get("kl_steps", [])
+            figure = pair_curves("KL(mu, pi), nats", kl_w, kl_l, steps, "chosen less rejected")
         else:
             kind = SHOWN[self.shown.value]
-            draw_curves(self.figure, curves[f"chosen_{kind}"], curves[f"rejected_{kind}"])
+            curve = (curves[f"{role}_{kind}"] for role in ("chosen", "rejected"))
+            figure = pair_curves(f"{self.shown.value}, nats a reply", *curve)
+        self.picture.draw(figure)
 
     def wait(self) -> None:
         """Return when the live run has ended."""

@@ -28,7 +28,7 @@ from dpoq_lab.preferences import Pair
 from dpoq_lab.rewards import score_responses
 from dpoq_lab.search.generate import sample_rest
 from dpoq_lab.training import train
-from dpoq_lab.views.tables import text_table
+from dpoq_lab.views.tables import Table
 
 LR = STAGES["dpo"].lr
 KEPT = ("chosen_reward_sum", "rejected_reward_sum", "chosen_logp_sum", "rejected_logp_sum")
@@ -182,7 +182,7 @@ def measure(size: tuple[Size, int], seeds: int, out: Path) -> tuple[dict, str]:
         found = [job.result() for job in jobs]
     curves = {name: mean_curves([seed[name].pop("curves") for seed in found]) for name in found[0]}
     table = across_tables(found)
-    text = f"{reference_lines(table)}\n{agreement_lines(table)}"
+    text = f"{reference_table(table)}\n{agreement_table(table)}"
     return {"table": table, "mean_curves": curves}, text
 
 
@@ -191,18 +191,18 @@ def mean_curves(curves: list[dict[str, list[float]]]) -> dict[str, list[float]]:
     return {name: np.mean([c[name] for c in curves], axis=0).round(4).tolist() for name in curves[0]}
 
 
-def by_kind(table: dict, head: tuple[str, ...], cells: Callable[[dict], tuple[str, ...]]) -> str:
-    """A text table: the runs' starts by row, grouped by kind of pairs and settings."""
+def by_kind(table: dict, head: tuple[str, ...], cells: Callable[[dict], tuple[str, ...]]) -> Table:
+    """A table: the runs' starts by row, grouped by kind of pairs and settings."""
     rows, kind = [("", *head)], ""
     for run in RUNS:
         if run.kind != kind:
             kind = run.kind
             rows.append((kind,))
         rows.append((f"  {run.start.removesuffix(' on chosen')}", *cells(table[run.name])))
-    return text_table(rows)
+    return Table(rows)
 
 
-def reference_lines(table: dict) -> str:
+def reference_table(table: dict) -> Table:
     """KL(mu_w, .) and KL(mu_l, .) before, the chosen and rejected reward after, seeds above 0, true score."""
 
     def cells(row: dict) -> tuple[str, ...]:
@@ -216,7 +216,7 @@ def reference_lines(table: dict) -> str:
     return by_kind(table, ("KL_w", "KL_l", "chosen", "> 0", "rej.", "score"), cells)
 
 
-def kl_lines(table: dict) -> str:
+def kl_table(table: dict) -> Table:
     """The forward and the reverse KL of whole replies after each run."""
     kinds = ("forward_kl", "reverse_kl")
     head = ("KL(pi_ref, pi)", "KL(pi, pi_ref)")
@@ -229,7 +229,7 @@ def agreement(row: dict, rule: Callable[[float, float], bool]) -> int:
     return sum(rule(kl_w, kl_l) == (reward > 0) for kl_w, kl_l, reward in zip(*values, strict=True))
 
 
-def agreement_lines(table: dict) -> str:
+def agreement_table(table: dict) -> Table:
     """Each rule's seeds with the right sign, by run."""
 
     def cells(row: dict) -> tuple[str, ...]:

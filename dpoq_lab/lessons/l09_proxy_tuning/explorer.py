@@ -1,35 +1,17 @@
 """Move lambda and see the next word: base, what the proxy adds, and the mixture of equation (14)."""
 
 import ipywidgets as widgets
-import plotly.graph_objects as go
 import torch
-from plotly.subplots import make_subplots
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import EncodedPair
+from dpoq_lab.lessons.l09_proxy_tuning.figures import next_word_figure
 from dpoq_lab.search.scorers import ModelScorer
 from dpoq_lab.theory.mixtures import mixed_logits
-from dpoq_lab.views.controls import live_figure, on_change, pair_dropdown, row, slider
-from dpoq_lab.views.figures import BLUE, GREY, ORANGE
+from dpoq_lab.views.controls import LiveFigure, on_change, pair_dropdown, row, slider
 from dpoq_lab.views.token_view import visible
 
 SHOWN = 8  # words
-
-
-def next_word_figure() -> go.Figure:
-    """Empty bars: probabilities of base and mixture on the left, log pi_proxy/pi_ref on the right."""
-    figure = make_subplots(
-        1, 2, shared_yaxes=True, column_widths=[0.6, 0.4], subplot_titles=["probability", "delta, nats"]
-    )
-    legend = {"orientation": "h", "y": 1.12, "yanchor": "bottom"}
-    figure.update_layout(
-        autosize=True, height=420, margin={"l": 90, "r": 20, "t": 90, "b": 40}, legend=legend
-    )
-    for name, colour, column in (("base", GREY, 1), ("mixture", BLUE, 1), ("delta", ORANGE, 2)):
-        figure.add_bar(name=name, orientation="h", marker={"color": colour}, row=1, col=column)
-    # a category axis keeps old words in the page; numbers with words as labels do not
-    figure.update_yaxes(range=[SHOWN - 0.5, -0.5], tickvals=list(range(SHOWN)))
-    return figure
 
 
 class ProxyExplorer(widgets.VBox):
@@ -56,11 +38,11 @@ class ProxyExplorer(widgets.VBox):
         self.told = widgets.Textarea(
             "hello ,", description="so far", rows=2, continuous_update=False, layout={"width": "98%"}
         )
-        self.figure, self.reading = live_figure(next_word_figure()), widgets.HTML()
+        self.picture = LiveFigure()
         on_change((self.pair, self.proxy, self.told), self._read)
         on_change([self.lam], self._render)
         top = [row(self.pair), row(self.proxy, self.lam), self.told]
-        super().__init__([*top, self.figure, self.reading])
+        super().__init__([*top, self.picture])
         self._read()
 
     def _read(self) -> None:
@@ -77,15 +59,13 @@ class ProxyExplorer(widgets.VBox):
         mixture = mixed_logits(*self.log_pis, self.lam.value).softmax(-1)
         top = torch.maximum(base, mixture).topk(SHOWN).indices
         words = [self._word(token) for token in top.tolist()]
-        with self.figure.batch_update():
-            for trace, values in zip(self.figure.data, (base, mixture, delta), strict=True):
-                trace.update(x=values[top].tolist(), y=list(range(SHOWN)))
-            self.figure.update_yaxes(ticktext=words)
         b, m = int(base.argmax()), int(mixture.argmax())
-        self.reading.value = (
+        said = (
             f"lambda {self.lam.value:.1f}: the base would say \u201c{self._word(b)}\u201d ({base[b]:.2f}), "
             f"the mixture \u201c{self._word(m)}\u201d ({mixture[m]:.2f})."
         )
+        shown = (values[top].tolist() for values in (base, mixture, delta))
+        self.picture.draw(next_word_figure(words, *shown, said))
 
     def _word(self, token: int) -> str:
-        return visible(self._tokenizer.decode([token])).replace("<", "\u2039")
+        return visible(self._tokenizer.decode([token]))

@@ -1,24 +1,72 @@
-"""The figure of lesson 09: true score of a steered base by lambda."""
+"""What lesson 09 draws: the next word under base and mixture, and the score of a steered base by lambda."""
 
-import plotly.graph_objects as go
+from collections.abc import Sequence
 
-from dpoq_lab.views.figures import BLUE, GREY, ORANGE, axes
+from dpoq_lab.views.charts import GREY, LESS, MORE, Series, axis, chart, label, line
+from dpoq_lab.views.figures import Figure
+from dpoq_lab.views.token_view import signed
+
+ROW, LEFT, WIDE, TOP = 46, 130, 380, 40  # pixels
+NARROW, GAP = 200, 60
 
 
-def lambda_figure(row: dict, lambdas: tuple[float, ...], proxies: tuple[str, ...]) -> go.Figure:
-    """A line a proxy with 95% intervals over seeds, and the tuned base as a level."""
-    figure = axes(360, "lambda", "true score, best 6")
-    for name, colour in zip(proxies, (BLUE, ORANGE), strict=True):
+def next_word_figure(
+    words: Sequence[str],
+    base: Sequence[float],
+    mixture: Sequence[float],
+    delta: Sequence[float],
+    reading: str,
+) -> Figure:
+    """A row a word: its probability under base and mixture, and log pi_proxy/pi_ref."""
+    limit = max(1.0, *(abs(d) for d in delta))
+    middle, body = LEFT + WIDE + GAP + NARROW / 2, []
+    for k, (word, p, q, d) in enumerate(zip(words, base, mixture, delta, strict=True)):
+        y = TOP + ROW * k
+        body += [
+            label(LEFT - 10, y + 23, word, "end"),
+            _bar(LEFT, y + 2, WIDE * p, 13, "grey"),
+            _bar(LEFT, y + 18, WIDE * q, 16, "more"),
+            label(LEFT + WIDE * max(p, q) + 6, y + 24, f"{q:.2f}", "start", "small"),
+            _bar(
+                middle + min(0.0, d) / limit * 70, y + 9, abs(d) / limit * 70, 16, "more" if d > 0 else "less"
+            ),
+            label(middle + 100, y + 23, signed(d), "middle", "small"),
+        ]
+    bottom = TOP + ROW * len(words)
+    heads = [
+        label(LEFT, 22, "probability:"),
+        label(LEFT + 90, 22, "base", "start", "fill grey"),
+        label(LEFT + 135, 22, "mixture", "start", "fill more"),
+        label(middle, 22, "log pi_proxy/pi_ref, nats", "middle"),
+        line(LEFT, TOP - 4, LEFT, bottom, "dpoq-zero"),
+        line(middle, TOP - 4, middle, bottom, "dpoq-zero"),
+    ]
+    alt = "The likeliest next words with their probability under base and mixture, and what the proxy adds"
+    data = {"words": list(words), "base": list(base), "mixture": list(mixture), "delta": list(delta)}
+    return Figure("".join(heads + body), middle + 140, bottom + 6, alt, reading, data)
+
+
+def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height}"'
+    return f'<rect class="dpoq-bar fill {colour}" {place}/>'
+
+
+def lambda_figure(row: dict, lambdas: tuple[float, ...], proxies: tuple[str, ...]) -> Figure:
+    """A line a proxy with 95% intervals and a dot a seed, and the tuned base as a level."""
+    series = []
+    for name, look in zip(proxies, (MORE, LESS), strict=True):
         points = [row[f"{name}, lambda {lam:g}"] for lam in lambdas]
-        error = {"array": [point["half_95"] for point in points]}
-        y = [point["mean"] for point in points]
-        figure.add_scatter(name=name, x=lambdas, y=y, error_y=error, line={"color": colour})
+        means, half = [point["mean"] for point in points], [point["half_95"] for point in points]
+        seeds = [point["values"] for point in points]
+        series.append(Series(name, lambdas, means, look, "both", half=half, seeds=seeds))
     level = row["SFT and DPO of the base itself"]["mean"]
-    figure.add_scatter(
-        name="tuned itself",
-        x=lambdas,
-        y=[level] * len(lambdas),
-        mode="lines",
-        line={"color": GREY, "dash": "dash"},
+    series.append(Series("tuned itself", lambdas, [level] * len(lambdas), GREY))
+    known = [v for s in series for part in s.seeds for v in part]
+    best = max(zip(series[0].y, lambdas, strict=True))
+    return chart(
+        series,
+        axis("lambda", lambdas),
+        axis("true score, best 6", known, include=[level]),
+        "True score of the steered base by lambda, a line a proxy, a small dot a seed, and of the tuned base",
+        f"{proxies[0]} is best at lambda {best[1]:g}: {best[0]:.2f}; the base tuned itself has {level:.2f}.",
     )
-    return figure

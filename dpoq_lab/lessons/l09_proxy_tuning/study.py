@@ -25,7 +25,7 @@ from dpoq_lab.order_notes.recipe import (
 )
 from dpoq_lab.order_notes.scoring import best_of_n, mean_score, mean_true_score
 from dpoq_lab.search.proxy_tuning import steer
-from dpoq_lab.views.tables import text_table
+from dpoq_lab.views.tables import Table
 
 LAMBDAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 PROXIES = ("DPO from base", "DPO from SFT")  # both against the small base
@@ -76,14 +76,14 @@ def measure(size: tuple[dict[str, Size], int, tuple[float, ...]], seeds: int, ou
                 models.save(base, note_tokenizer(), out / "base-96x3")
         print(f"seed {seed} done", flush=True)
     table = {name: across(found) for name, found in rows.items()}
-    return {"table": table}, proxy_lines(table)
+    return {"table": table}, str(proxy_table(table))
 
 
-def proxy_lines(table: dict) -> str:
-    """The table as text: bases by column; mean ± half-width of the 95% interval over seeds."""
+def proxy_table(table: dict) -> Table:
+    """Bases by column; mean ± half-width of the 95% interval over seeds."""
     whats = next(iter(table.values()))
     rows = [(what, *(plus_minus(row[what]) for row in table.values())) for what in whats]
-    return text_table([("", *table), *rows])
+    return Table([("", *table), *rows])
 
 
 STUDY = Study("proxy tuning on order notes", measure, PROXY_SIZES)

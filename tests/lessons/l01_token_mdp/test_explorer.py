@@ -54,12 +54,13 @@ def test_the_paid_reward_stays_when_another_edge_is_chosen(paying):
 
 
 def test_beta_moves_the_optimum_and_the_drawing(paying):
-    before = list(paying.figure.data[-2].text)
+    before = paying.picture.data["labels"].states
     paying.beta.value = 3.0
     expected = solve(replace(MDP, beta=3.0), R)
     same(paying.solution.V, expected.V)
-    assert list(paying.figure.data[-2].text) != before
-    assert f"V*(s_0) {signed(expected.V[0][0])}" in paying.reading.value
+    assert paying.picture.data["labels"].states != before
+    assert paying.picture.value == paying.picture.figure.html()
+    assert f"V*(s_0) {signed(expected.V[0][0])}" in paying.picture.reading
 
 
 def test_the_terms_of_equation_7_add_up(paying):
@@ -71,16 +72,16 @@ def test_the_terms_of_equation_7_add_up(paying):
 
 
 def test_the_reading_names_the_likeliest_reply(paying):
-    assert "likeliest reply: not safe EOS, p 0.77" in paying.reading.value
+    assert "likeliest reply: not safe EOS, p 0.77" in paying.picture.reading
     paying.edge.value = 4
     paying.reward.value = -4.0
-    assert "likeliest reply: safe EOS" in paying.reading.value
+    assert "likeliest reply: safe EOS" in paying.picture.reading
 
 
 def test_words_are_escaped_wherever_they_are_shown():
     words = ("<img src=x onerror=alert(1)>", "safe", "EOS")
     explorer = RewardExplorer(MDP, words, R)
-    shown = explorer.terms.value + explorer.reading.value + "".join(explorer.figure.data[-4].text)
+    shown = explorer.terms.value + explorer.picture.value
     assert "&lt;img" in shown
     assert "<img" not in shown
 

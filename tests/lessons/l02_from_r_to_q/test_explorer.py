@@ -47,7 +47,7 @@ def test_a_shift_moves_rewards_in_and_out_and_neither_policy_nor_returns(moving,
     assert_allclose(flat(moving.solution.pi), pi, atol=1e-12)
     assert_allclose(trajectory_sums(moving.r), trajectory_sums(levels(MDP, r)), atol=1e-12)
     assert "moves pi by 0.00, r of the edges out of it by +1.50, the edge into it by \u22121.50" in (
-        moving.reading.value
+        moving.picture.reading
     )
 
 
@@ -56,7 +56,7 @@ def test_a_shift_at_the_root_moves_every_return(moving):
     R_before = trajectory_sums(moving.r)
     moving.shift.value = -2.0
     assert_allclose(trajectory_sums(moving.r) - R_before, -2.0, atol=1e-12)
-    assert "no edge leads to it, and R of a reply by at most 2.00" in moving.reading.value
+    assert "no edge leads to it, and R of a reply by at most 2.00" in moving.picture.reading
 
 
 def test_each_state_keeps_its_logits_and_its_shift(moving):
@@ -90,7 +90,7 @@ def test_edge_into_is_the_inverse_of_the_transition():
 def test_words_are_escaped_wherever_they_are_shown():
     words = ("<img src=x onerror=alert(1)>", "safe", "EOS")
     explorer = LogitExplorer(MDP, words, R)
-    shown = explorer.terms.value + explorer.reading.value + "".join(explorer.figure.data[-4].text)
+    shown = explorer.terms.value + explorer.picture.value
     assert "&lt;img" in shown
     assert "<img" not in shown
 

@@ -4,9 +4,8 @@ from dpoq_lab.lessons.l02_from_r_to_q.figures import implied_labels
 from dpoq_lab.theory.example_trees import WORDS, mushroom_tree
 from dpoq_lab.theory.soft_bellman import reward_from_q, solve
 from dpoq_lab.theory.token_mdp import flat, random_reward
-from dpoq_lab.views.figures import BLUE, GREY, ORANGE
 from dpoq_lab.views.token_view import signed
-from dpoq_lab.views.trees import draw_tree, tree_figure
+from dpoq_lab.views.trees import FELL, ROSE, STAYED
 
 MDP, _ = mushroom_tree(1.0)
 EDGES = MDP.n_states * MDP.vocabulary
@@ -17,11 +16,9 @@ def test_the_implied_reward_stands_on_the_tree_and_what_moved_is_marked():
     before = reward_from_q(MDP, Q)
     Q[1][0, 1] += 1.0
     r = reward_from_q(MDP, Q)
-    figure = tree_figure(MDP)
-    draw_tree(figure, implied_labels(MDP, WORDS, r, before, solve(MDP, r), state=1))
-    *edges, above, below, _, _ = figure.data
-    assert list(below.text) == [f"r {signed(x)}" for x in flat(r)]
-    assert all(f"Q {signed(q)}" in text for text, q in zip(above.text, flat(Q), strict=True))
-    colours = [edge.line.color for edge in edges]
-    assert (colours[4], colours[0]) == (BLUE, ORANGE)  # its own edge, and the one into its state
-    assert colours.count(GREY) == EDGES - 2
+    labels = implied_labels(MDP, WORDS, r, before, solve(MDP, r), state=1)
+    assert labels.below == [f"r {signed(x)}" for x in flat(r)]
+    assert all(f"Q {signed(q)}" in text for text, q in zip(labels.above, flat(Q), strict=True))
+    looks = labels.looks()
+    assert (looks[4], looks[0]) == (ROSE, FELL)  # its own edge, and the one into its state
+    assert looks.count(STAYED) == EDGES - 2

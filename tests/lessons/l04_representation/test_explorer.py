@@ -24,7 +24,8 @@ A = implicit_reward(mdp, solve(mdp, r).pi)
 
 def drawn(explorer):
     """The texts above and below the edges of the tree in the page."""
-    return [trace.text for trace in explorer.figure.data[21:23]]
+    labels = explorer.picture.data["labels"]
+    return labels.above, labels.below
 
 
 def credits(explorer):
@@ -40,7 +41,7 @@ def test_moving_reward_to_the_end_moves_r_and_no_credit(explorer):
     assert sorted(before) == sorted(signed(a) for a in flat(A))
     assert (
         "reward of a token 2.00, A* of a token 0.00, probability of a preference 0.00"
-        in explorer.reading.value
+        in explorer.picture.reading
     )
 
 
@@ -52,7 +53,7 @@ def test_a_potential_matters_only_if_it_varies_over_the_ends(explorer, end, brok
     if end < 2:
         assert largest(explorer.reward(), shape(mdp, r, phi, [0.0, 2.0][end])) < 1e-12
     assert (credits(explorer) != before) == broken
-    assert ("A* of a token 0.00" not in explorer.reading.value) == broken
+    assert ("A* of a token 0.00" not in explorer.picture.reading) == broken
 
 
 def test_removed_pairs_mark_the_tokens_left_open(explorer):
@@ -61,7 +62,7 @@ def test_removed_pairs_mark_the_tokens_left_open(explorer):
         explorer.data.value = name
         assert np.concatenate(undetermined(mdp, data[name])).sum() == count
         assert sum("?" in label for label in drawn(explorer)[1]) == count
-        assert f"left open by the pairs: {count} of 21" in explorer.reading.value
+        assert f"left open by the pairs: {count} of 21" in explorer.picture.reading
 
 
 def test_what_is_not_left_open_is_recovered():

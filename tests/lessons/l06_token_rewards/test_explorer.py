@@ -20,7 +20,7 @@ def explorer(policies):
 
 
 def marked(explorer, role):
-    return [cell["text"] for cell in explorer.pickers[role].cells if cell["flaw"]]
+    return [cell.text for cell in explorer.pickers[role].cells if cell.flaw]
 
 
 def test_a_planted_error_is_marked_blamed_and_costs_two(explorer):
@@ -30,8 +30,8 @@ def test_a_planted_error_is_marked_blamed_and_costs_two(explorer):
     explorer.plant.click()
     assert len(marked(explorer, "chosen")) == 1
     assert "true return +4.00" in explorer.sums["chosen"].value
-    blame = [float(cell["value"].replace("\u2212", "-")) for cell in explorer.pickers["chosen"].cells]
-    assert explorer.pickers["chosen"].cells[blame.index(min(blame))]["flaw"]
+    blame = [float(cell.value.replace("\u2212", "-")) for cell in explorer.pickers["chosen"].cells]
+    assert explorer.pickers["chosen"].cells[blame.index(min(blame))].flaw
 
 
 def test_planting_the_same_error_twice_says_so_and_changes_nothing(explorer):
@@ -60,7 +60,7 @@ def test_a_reply_edited_to_nothing_keeps_the_scores(explorer):
 
 
 def numbers(explorer, role):
-    return [float(cell["value"].replace("\u2212", "-")) for cell in explorer.pickers[role].cells]
+    return [float(cell.value.replace("\u2212", "-")) for cell in explorer.pickers[role].cells]
 
 
 def test_each_colouring_shows_its_own_quantity(explorer):

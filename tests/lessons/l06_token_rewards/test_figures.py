@@ -1,16 +1,44 @@
-"""Lesson 06's figure: what is drawn is what was measured."""
+"""Lesson 06's figures: what is drawn is what was measured."""
 
 import numpy as np
+from hand_made import texts
 
-from dpoq_lab.lessons.l06_token_rewards.figures import against_advantage
+from dpoq_lab.lessons.l06_token_rewards.figures import (
+    advantage_figure,
+    against_advantage,
+    credit_figure,
+    detectors_figure,
+    stitching_figure,
+)
+from dpoq_lab.lessons.opening import stored_run
+from dpoq_lab.lessons.study import stored_record
 
 
 def test_learned_rewards_are_drawn_against_advantages_by_what_was_paid():
     A, r = np.array([-1.9, 0.3, -0.5]), np.array([-1.0, 1.0, 0.0])
     figure = against_advantage(A + 0.1, A, r)
-    assert figure.data[0].x == (-1.9, 0.3)
-    assert {trace.name: tuple(trace.x) for trace in figure.data[1:]} == {
-        "paid -1": (-1.9,),
-        "paid +0": (-0.5,),
-        "paid +1": (0.3,),
-    }
+    assert list(figure.data["r = A*"].x) == [-1.9, 0.3]
+    paid = {name: list(series.x) for name, series in figure.data.items() if name.startswith("paid")}
+    assert paid == {"paid -1": [-1.9], "paid +0": [-0.5], "paid +1": [0.3]}
+    assert "of 3 tokens the median distance from it is 0.10" in figure.reading
+
+
+def test_the_pictures_of_the_studies_show_their_records():
+    record = stored_record("order-notes", "credit")
+    for figure, rows in (
+        (detectors_figure(record["credit"]), record["credit"]),
+        (stitching_figure(record["stitching"]), record["stitching"]),
+    ):
+        assert figure.data == rows
+        assert set(rows) <= set(texts(figure))
+    assert "0.99 of replies, SFT's most surprising in 0.64" in detectors_figure(record["credit"]).reading
+    table = stored_record("telegrams", "advantage")["table"]
+    assert "0.27 from the advantage and 0.76 from the pay" in advantage_figure(table).reading
+
+
+def test_a_credit_report_is_drawn_with_its_intervals():
+    _, summary = stored_run("smollm2-courtesy")
+    figure = credit_figure(summary["credit"])
+    assert "0.70" in texts(figure)
+    assert figure.data["side"] == {}  # a heading
+    assert "AUROC of -r 0.70, of the reference's surprisal 0.61" in figure.reading

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from hand_made import texts
 
 from dpoq_lab.commands.cli import main
 from dpoq_lab.lessons.l06_token_rewards import sweep_study
@@ -60,18 +61,18 @@ def test_what_the_lesson_says_of_the_sweep():
 
 
 def test_moving_the_sliders_moves_the_marker_the_reading_and_the_tokens(explorer):
-    assert explorer.figure.data[0].x == ("0.1", "0.25", "0.5", "1.0", "3.0")
+    assert {"0.1", "0.25", "0.5", "1.0", "3.0"} <= set(texts(explorer.picture.figure))
     before = explorer.view.value
     explorer.axis.value = "pairs"
-    assert explorer.figure.data[0].x == ("20", "100", "500", "2000")
-    assert "20 pairs" in explorer.reading.value
+    assert {"20", "100", "500", "2000"} <= set(texts(explorer.picture.figure))
+    assert "20 pairs" in explorer.picture.reading
     explorer.step.index = 2
-    assert explorer.figure.data[2].x == ("500",)
-    assert explorer.figure.data[2].y == (explorer.figure.data[0].y[2],)
+    assert explorer.picture.data["chosen"].x == [2]
+    assert explorer.picture.data["chosen"].y == [explorer.picture.data["stored runs"].y[2]]
     assert explorer.view.value != before
     explorer.measure.value = "kl_ref_pi_sum"
-    assert "KL" in explorer.figure.layout.yaxis.title.text
-    assert explorer.figure.data[1].y == (None,) * 4  # surprisal has no KL
+    assert "KL(pi_ref||pi) a reply, nats" in texts(explorer.picture.figure)
+    assert explorer.picture.data["reference's surprisal"].y == [None] * 4  # surprisal has no KL
     explorer.reply.value = 1
     assert explorer._record["tokens"][1][3] in explorer.view.value
 
@@ -79,6 +80,6 @@ def test_moving_the_sliders_moves_the_marker_the_reading_and_the_tokens(explorer
 def test_a_run_is_trained_live_and_shown_beside_the_stored_one(explorer):
     explorer.axis.value = "pairs"
     explorer.train.click()
-    assert "Live: beta 0.5, 20 pairs, 2 steps" in explorer.reading.value
+    assert "Live: beta 0.5, 20 pairs, 2 steps" in explorer.picture.reading
     assert "live run" in explorer.view.value
-    assert 0 <= explorer.figure.data[3].y[0] <= 1
+    assert 0 <= explorer.picture.data["live"].y[0] <= 1

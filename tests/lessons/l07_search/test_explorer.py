@@ -1,5 +1,6 @@
 """The beam explorer: moving widgets changes tree, marker and reading; its numbers are those of the models."""
 
+import numpy as np
 import pytest
 
 from dpoq_lab.lessons.l07_search.explorer import SearchExplorer, replay
@@ -26,7 +27,7 @@ def explorer(policies, pairs):
 
 
 def drawn(panel):
-    return {trace.name: len(trace.x or ()) for trace in panel.figure.data[1:]}
+    return {status: len(nodes) for status, nodes in panel.picture.data.items()}
 
 
 def test_the_tree_grows_with_the_step_and_shows_a_window(explorer):
@@ -36,7 +37,8 @@ def test_the_tree_grows_with_the_step_and_shows_a_window(explorer):
     assert drawn(explorer.left)["kept"] == 12
     explorer.step.value = 60
     assert drawn(explorer.left)["finished"] > 0
-    assert min(explorer.left.figure.data[1].x) > 6
+    nodes = explorer.left.found.tree.nodes
+    assert min(nodes[i].step for i in explorer.left.picture.data["kept"]) > 6
 
 
 def test_width_penalty_policy_and_prompt_search_again(explorer):
@@ -63,21 +65,29 @@ def test_a_replay_under_the_same_policy_gives_the_same_sums(policies, pairs):
 
 
 def test_hovers_say_log_pi_reward_and_score_escaped(explorer):
-    text = explorer.left.figure.data[1].hovertext[0]
+    text = explorer.left._hovers[0]
     assert all(part in text for part in ("log pi", "implicit reward", "true score so far"))
     panel = explorer.left
     ends = [w for w, n in zip(panel._words, panel.found.tree.nodes, strict=True) if n.token == 0]
-    assert set(ends) == {"&lt;|end|&gt;"}
+    assert set(ends) == {"<|end|>"}
+    explorer.step.value = 60
+    assert "&lt;|end|&gt;" in explorer.left.picture.value
+    assert "<title>" in explorer.left.picture.value
 
 
 def test_nodes_of_a_step_stand_below_one_another_in_order(explorer):
     at = places(explorer.left.found.tree)
-    assert at[:6] == [(1, -1.0), (1, -2.0), (1, -3.0), (1, -4.0), (1, -5.0), (1, -6.0)]
+    assert at[:6] == [(1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]
 
 
 def test_figures_of_the_lesson_hold_their_curves():
-    figure = regret_figure([0.0, 1.0], {name: [0.0, 0.5] for name in "abcd"})
-    assert [trace.name for trace in figure.data] == list("abcd")
+    figure = regret_figure([0.0, 1.0], {name: np.array([[0.0, 0.0], [0.5, 1.0]]) for name in "abcd"})
+    assert list(figure.data) == list("abcd")
+    assert figure.data["a"].y == [0.0, 0.75]
+    assert figure.data["a"].half[1] == pytest.approx(1.96 * 0.25)  # sd 0.3536 over the root of 2
+    assert len({(s.look.dash, s.look.symbol) for s in figure.data.values()}) == 4  # told apart without colour
     row = {"mean": 1.0, "half_95": 0.2}
     summary = {name: {"width 1, penalty 0": {"score": row}} for name in "abcd"}
-    assert width_figure(summary, "score", 0, [1], "score").data[0].error_y.array == (0.2,)
+    widths = width_figure(summary, "score", 0, [1], "score", "reading")
+    assert widths.data["a"].half == [0.2]
+    assert len({s.x[0] for s in widths.data.values()}) == 4  # no whisker lies on another

@@ -15,7 +15,7 @@ from dpoq_lab.lessons.l08_reference_policy.cpl import (
     LENGTH,
     GaussianPolicy,
     clone,
-    cpl_lines,
+    cpl_table,
     discounted,
     gaussian_log_prob,
     measure_seed,
@@ -93,7 +93,7 @@ def test_the_command_writes_every_start(tmp_path, capsys):
     main(["study", "cpl", "--out", str(tmp_path), "--seeds", "2", "--preset", "ci"])
     record = json.loads((tmp_path / "cpl.json").read_text())
     assert len(record["starts"]["cloned all"]["mean_curves"]["chosen"]) == 10
-    assert cpl_lines(record) in capsys.readouterr().out
+    assert str(cpl_table(record)) in capsys.readouterr().out
 
 
 def test_what_the_lesson_says_of_the_stored_record():

@@ -12,25 +12,28 @@ def explorer():
 
 
 def test_a_stored_run_is_drawn_as_rewards_or_as_likelihoods(explorer):
-    first = explorer.figure.data[0].y
+    first = explorer.picture.data["chosen"].y
     assert "KL(mu_w, pi_ref)" in explorer.reading.value
     explorer.run.value = "SFT 80 on chosen, off-policy pairs"
-    second = explorer.figure.data[0].y
+    second = explorer.picture.data["chosen"].y
     assert second != first
     explorer.shown.value = "log pi"
-    assert max(explorer.figure.data[0].y) < -5
+    assert max(explorer.picture.data["chosen"].y) < -5
     explorer.shown.value = "reward"
-    assert explorer.figure.data[0].y == second
-    margin = [a - b for a, b in zip(explorer.figure.data[0].y, explorer.figure.data[1].y, strict=True)]
-    assert list(explorer.figure.data[2].y) == pytest.approx(margin)
+    assert explorer.picture.data["chosen"].y == second
+    margin = [
+        a - b
+        for a, b in zip(explorer.picture.data["chosen"].y, explorer.picture.data["rejected"].y, strict=True)
+    ]
+    assert list(explorer.picture.data["margin"].y) == pytest.approx(margin)
 
 
 def test_the_kls_of_a_stored_run_start_where_the_reference_stood(explorer):
     explorer.shown.value = KL
     row = explorer._record["table"][explorer.run.value]
-    assert explorer.figure.data[0].x[-1] == 120
-    assert explorer.figure.data[0].y[0] == pytest.approx(row["kl_w_ref"]["mean"], abs=1e-3)
-    assert explorer.figure.data[1].y[-1] == pytest.approx(row["kl_l_pi"]["mean"], abs=1e-3)
+    assert explorer.picture.data["chosen"].x[-1] == 120
+    assert explorer.picture.data["chosen"].y[0] == pytest.approx(row["kl_w_ref"]["mean"], abs=1e-3)
+    assert explorer.picture.data["rejected"].y[-1] == pytest.approx(row["kl_l_pi"]["mean"], abs=1e-3)
 
 
 def test_a_live_run_can_be_stopped_and_goes_on_to_its_end(explorer):
@@ -46,11 +49,11 @@ def test_a_live_run_can_be_stopped_and_goes_on_to_its_end(explorer):
     explorer.go.click()
     explorer._thread.join()
     assert "Stopped" in explorer.reading.value
-    assert len(explorer.figure.data[0].y) == 5
+    assert len(explorer.picture.data["chosen"].y) == 5
     explorer.go.click()
     explorer._thread.join()
     assert "step 10 of 10" in explorer.reading.value
-    assert len(explorer.figure.data[0].y) == 10
+    assert len(explorer.picture.data["chosen"].y) == 10
     assert [record["step"] for record in explorer._log] == list(range(10))
 
 

@@ -18,8 +18,8 @@ def explorer():
 
 
 def bars(explorer):
-    words = explorer.figure.layout.yaxis.ticktext
-    return {trace.name: dict(zip(words, trace.x, strict=True)) for trace in explorer.figure.data}
+    data = explorer.picture.data
+    return {name: dict(zip(data["words"], data[name], strict=True)) for name in ("base", "mixture", "delta")}
 
 
 def test_at_lambda_0_the_mixture_is_the_base(explorer):
@@ -36,7 +36,7 @@ def test_the_mixture_is_equation_14_of_what_each_model_says_alone(explorer):
     p_base, p_proxy, p_ref = (policies.models[name](ids).logits[0, -1].softmax(-1) for name in names)
     weight = p_base * (p_proxy / p_ref) ** 1.5
     for word, p in bars(explorer)["mixture"].items():
-        token = policies.tokenizer.convert_tokens_to_ids(word.replace("\u2039", "<"))
+        token = policies.tokenizer.convert_tokens_to_ids(word)
         assert p == pytest.approx(float(weight[token] / weight.sum()), abs=1e-5)
 
 
@@ -44,7 +44,7 @@ def test_lambda_leaves_base_and_delta_alone(explorer):
     before = [log_pi.clone() for log_pi in explorer.log_pis]
     explorer.lam.value = 2.5
     assert all((a == b).all() for a, b in zip(explorer.log_pis, before, strict=True))
-    assert "lambda 2.5" in explorer.reading.value
+    assert "lambda 2.5" in explorer.picture.reading
 
 
 def test_prompt_proxy_and_text_are_read_again(explorer):

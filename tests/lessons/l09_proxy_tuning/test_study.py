@@ -35,6 +35,8 @@ def test_what_the_lesson_says_of_the_table():
 def test_the_figure_has_a_line_a_proxy_and_the_tuned_level():
     row = stored_record("order-notes-proxy", "proxy")["table"]["96 x 3"]
     figure = lambda_figure(row, LAMBDAS, PROXIES)
-    assert [trace.name for trace in figure.data] == [*PROXIES, "tuned itself"]
-    assert figure.data[0].x == LAMBDAS
-    assert figure.data[0].y[0] == pytest.approx(figure.data[1].y[0])  # lambda 0 is the base in both
+    assert list(figure.data) == [*PROXIES, "tuned itself"]
+    assert figure.data[PROXIES[0]].x == LAMBDAS
+    assert figure.data[PROXIES[0]].y[0] == pytest.approx(
+        figure.data[PROXIES[1]].y[0]
+    )  # lambda 0 is the base in both
