@@ -3,241 +3,66 @@
 `DPOQ_SCREENSHOTS=FOLDER` keeps pictures of what was seen. A lesson is run but never saved.
 """
 
-import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import pytest
 
-from dpoq_lab.commands.lab import lab_command
+pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
+
+from lab_browser import (
+    CHROMIUM,
+    STEP,
+    TOKEN,
+    changes,
+    drag,
+    execute,
+    expect,
+    fresh_page,
+    opened,
+    request,
+    running_browser,
+    running_lab,
+    settle,
+    wait_until_open,
+    widget,
+)
+
 from dpoq_lab.paths import kit_folder
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
-expect = sync_api.expect
-
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not Path(CHROMIUM).is_file(), reason="needs Debian's chromium"),
 ]
 
-TOKEN = "a-fixed-token-for-this-test"
-START, LESSON, STEP = 120, 900, 60  # seconds; lesson 05 takes minutes on two busy cores
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--no-default-browser-check",
-]
-SETTINGS = {
-    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
-    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
-}
 # What is badly laid out: tokens whose number is not under them, outputs that need scrolling sideways
 BESIDE = """tokens => tokens.filter(({children: [text, number]}) =>
     number.getBoundingClientRect().top < text.getBoundingClientRect().bottom - 1).map(t => t.innerText)"""
 WIDE = "outputs => outputs.filter(o => o.scrollWidth > o.clientWidth + 1).map(o => o.innerText.slice(0, 80))"
 NO_X = """plots => plots.flatMap(plot => plot.data).filter(trace => trace.y?.length && !trace.x?.length)
     .map(trace => trace.name)"""
-# Runs all cells, and keeps what no cell shows: the errors of callbacks and how many requests are at work
-RUN = """() => { Object.assign(window, {kernelErrors: [], busy: 0, heard: 0}); (async () => {
-    const panel = jupyterapp.shell.currentWidget;
-    await jupyterapp.restored;
-    await panel.context.ready;
-    await panel.sessionContext.ready;
-    panel.sessionContext.iopubMessage.connect((_, {header, content}) => {
-        heard = Date.now();
-        busy = Math.max(0, busy + ({busy: 1, idle: -1}[content.execution_state] ?? 0));
-        if (header.msg_type === 'error' || content.name === 'stderr')
-            kernelErrors.push(content.text ?? content.traceback.join('\\n'));
-    });
-    await jupyterapp.commands.execute('notebook:run-all-cells');
-})().then(() => window.finished = 'done', error => window.finished = String(error)) }"""
 # Widgets ask a kernel that has not imported ipywidgets yet; they then go on without (ipywidgets #3525)
 TOLERATED = "No such comm"
 PAYLOAD = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'
 ERRORS = '[data-mime-type$="vnd.jupyter.stderr"], [data-mime-type$="vnd.jupyter.error"]'
 
 
-@contextmanager
-def running(command, env, log):
-    """A server that is asked to stop at the end, and that must then leave no process behind."""
-    with log.open("w") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:
-        process = psutil.Process(server.pid)
-        try:
-            yield server
-        finally:
-            family = [process, *process.children(recursive=True)] if server.poll() is None else []
-            server.terminate()
-            _, alive = psutil.wait_procs(family, timeout=STEP)
-            for survivor in alive:
-                survivor.kill()
-    assert not alive, f"JupyterLab left processes behind: {alive}"
-
-
-def answer(url, token=None):
-    """Status and final address of a request to the lab."""
-    headers = {"Authorization": f"token {token}"} if token else {}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=STEP) as reply:
-            return reply.status, reply.url
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.url
-
-
-def wait_until_up(url, server, log):
-    """Return when the lab answers; fail with its log if it stops or takes too long."""
-    deadline = time.monotonic() + START
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            if answer(f"{url}/api/status", TOKEN)[0] == 200:
-                return
-        except OSError:
-            time.sleep(0.5)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The address of a JupyterLab started as `dpoq-lab` starts it, with settings of its own."""
-    home = tmp_path_factory.mktemp("jupyter")
-    (home / "config" / "labconfig").mkdir(parents=True)
-    (home / "config" / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    env = os.environ | {
-        "DPOQ_PRESET": "ci",
-        "IPYTHONDIR": str(home / "ipython"),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "JUPYTER_TOKEN": TOKEN,
-        "PYTHONPATH": str(kit_folder()),  # the kernels import the package that this test imports
-    }
-    env.pop("TQDM_DISABLE", None)  # a reader sees the progress bars
-    command = lab_command(no_browser=True, port=port)
-    command += ["--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0"]
-    command += [f"--FileCheckpoints.checkpoint_dir={home / 'checkpoints'}"]
-    url, log = f"http://127.0.0.1:{port}", home / "lab.log"
-    with running(command, env, log) as server:
-        wait_until_up(url, server, log)
+    with running_lab(tmp_path_factory.mktemp("jupyter")) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with running_browser() as chromium:
         yield chromium
-        chromium.close()
-
-
-@dataclass
-class Lesson:
-    """A lesson open in the browser, with what went wrong in the page and whom it tried to reach."""
-
-    name: str
-    page: object
-    problems: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
-
-    def shoot(self, part):
-        """Keep a picture of the whole lesson if asked to."""
-        if folder := os.environ.get("DPOQ_SCREENSHOTS"):
-            tall = self.page.locator(".jp-Notebook").evaluate(
-                """(notebook) => {
-                    const cells = [...notebook.querySelectorAll('.jp-Cell')];
-                    return cells.at(-1).getBoundingClientRect().bottom - cells[0].getBoundingClientRect().top;
-                }"""
-            )
-            self.page.set_viewport_size({"width": SCREEN["width"], "height": int(tall) + 200})
-            self.page.locator(".jp-WindowedPanel-outer").evaluate("outer => outer.scrollTo(0, 0)")
-            self.page.locator(".jp-Notebook").screenshot(path=Path(folder) / f"{self.name}_{part}.png")
-            self.page.set_viewport_size(SCREEN)
-
-
-SCREEN = {"width": 1024, "height": 768}  # a small projector
-
-
-@pytest.fixture
-def open_lesson(lab, browser):
-    """A function that opens a lesson and runs all its cells; its kernel ends with the test."""
-    context = browser.new_context(viewport=SCREEN, service_workers="block")
-    page = context.new_page()
-
-    def open_and_run(name):
-        lesson = Lesson(name, page)
-        watch(context, lesson, lab)
-        page.goto(
-            f"{lab}/lab/workspaces/{name}/tree/notebooks/{name}.ipynb?token={TOKEN}", timeout=START * 1000
-        )
-        run_all(page, f"notebooks/{name}.ipynb")
-        return lesson
-
-    yield open_and_run
-    page.evaluate("window.jupyterapp?.shell.currentWidget?.sessionContext.shutdown()")
-    context.close()
-
-
-def watch(context, lesson, lab):
-    """Log page errors, console errors and every request to another machine, which is blocked."""
-
-    def block(route):
-        lesson.strangers.append(route.request.url)
-        route.abort()
-
-    def check_socket(opened):
-        if not opened.url.startswith(lab.replace("http", "ws") + "/"):
-            lesson.strangers.append(opened.url)
-
-    def check_console(message):
-        if message.type == "error":
-            lesson.problems.append(f"console: {message.text} {message.location}")
-
-    context.route(re.compile(f"^(?!{re.escape(lab)}/)"), block)
-    lesson.page.on("websocket", check_socket)
-    lesson.page.on("console", check_console)
-    lesson.page.on("pageerror", lambda error: lesson.problems.append(f"page: {error}"))
-
-
-def run_all(page, path):
-    """Run all cells of the lesson and return when the last one is done."""
-    page.wait_for_function(
-        "path => window.jupyterapp?.shell.currentWidget?.context?.path === path",
-        arg=path,
-        timeout=START * 1000,
-    )
-    page.evaluate(RUN)
-    page.wait_for_function("window.finished", timeout=LESSON * 1000)
-    assert page.evaluate("window.finished") == "done"
-
-
-def execute(page, code):
-    """Run code in the kernel of the lesson and return when it is done."""
-    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-    page.evaluate(f"code => {kernel}.requestExecute({{code}}).done.then(() => null)", code)
 
 
 def assert_clean(lesson):
     """Every cell ran, none with an error; outputs are laid out well; the page kept to itself."""
-    lesson.page.wait_for_function("busy === 0 && Date.now() - heard > 500", timeout=STEP * 1000)
+    settle(lesson.page)
     unrun = lesson.page.evaluate(
         """() => jupyterapp.shell.currentWidget.content.widgets
             .filter(cell => cell.model.type === 'code' && !cell.model.executionCount)
@@ -252,36 +77,6 @@ def assert_clean(lesson):
     assert lesson.page.locator(".js-plotly-plot").evaluate_all(NO_X) == []  # drawn against 0, 1, 2, ...
     assert lesson.problems == []
     assert lesson.strangers == []
-
-
-def drag(slider, share):
-    """Drag the handle of a slider to `share` of its length, as a hand does; return its new readout."""
-    slider.scroll_into_view_if_needed()
-    mouse = slider.page.mouse
-    handle, bar = (slider.locator(f".noUi-{part}").bounding_box() for part in ("handle", "base"))
-    readout = slider.locator(".widget-readout")
-    before = readout.inner_text()
-    mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
-    mouse.down()
-    mouse.move(bar["x"] + share * bar["width"], bar["y"] + bar["height"] / 2, steps=5)
-    mouse.up()
-    expect(readout).not_to_have_text(before, timeout=STEP * 1000)
-    return float(readout.inner_text().replace("\u2212", "-"))
-
-
-@contextmanager
-def changes(locator):
-    """The texts of these elements must change by what is done inside."""
-    expect(locator.first).to_be_visible(timeout=STEP * 1000)
-    before = locator.all_text_contents()
-    yield
-    expect(locator).not_to_have_text(before, timeout=STEP * 1000)
-
-
-def widget(page, marker):
-    """The outermost box of the explorer that holds an element of this CSS class."""
-    inner = page.locator(marker)
-    return page.locator(".jp-OutputArea-output > .widget-vbox", has=inner).first
 
 
 def move_heat_map(lesson):
@@ -431,20 +226,32 @@ MOVES = {
 
 
 @pytest.mark.parametrize("name", MOVES)
-def test_a_lesson_runs_and_its_widgets_move(name, open_lesson):
+def test_a_lesson_runs_and_its_widgets_move(name, lab, browser):
     notebook = kit_folder() / "notebooks" / f"{name}.ipynb"
     before = notebook.read_bytes()
-    lesson = open_lesson(name)
-    lesson.shoot("run")
-    assert_clean(lesson)
-    MOVES[name](lesson)
-    assert_clean(lesson)
+    with opened(browser, lab, name) as lesson:
+        lesson.shoot("run")
+        assert_clean(lesson)
+        MOVES[name](lesson)
+        assert_clean(lesson)
     assert notebook.read_bytes() == before
+
+
+def test_the_lab_opens_on_lesson_00_alone(lab, browser):
+    """No question about news, no other message, and the file browser is folded away."""
+    with fresh_page(browser, lab, "00_start_here") as lesson:
+        page = lesson.page
+        page.goto(f"{lab}/?token={TOKEN}")
+        wait_until_open(lesson)
+        expect(page.locator(".jp-CodeCell").first).to_be_visible(timeout=STEP * 1000)
+        page.wait_for_timeout(3000)  # JupyterLab asks about news a moment after it has opened
+        messages = page.locator(".Toastify__toast").all_text_contents()
+        assert (messages, page.locator("#jp-left-stack").is_hidden()) == ([], True)
 
 
 @pytest.mark.parametrize("token", [None, "another-token"])
 def test_the_lab_asks_for_its_token(token, lab):
-    assert answer(f"{lab}/api/contents", token)[0] == 403
-    status, url = answer(f"{lab}/lab/tree/notebooks/00_start_here.ipynb", token)
+    assert request(f"{lab}/api/contents", token)[0] == 403
+    status, url, _ = request(f"{lab}/lab/tree/notebooks/00_start_here.ipynb", token)
     assert status != 200 or "/login" in url
-    assert answer(f"{lab}/api/contents", TOKEN)[0] == 200
+    assert request(f"{lab}/api/contents", TOKEN)[0] == 200
