@@ -1,0 +1,303 @@
+"""Open every explorer many times, or time its controls, in a real browser that is slowed down.
+
+For maintainers: `python tests/drive_explorers.py openings --times 10 --throttle 6 15` says how often every
+explorer was drawn and moved; `python tests/drive_explorers.py latency --throttle 1 6` how long a key press
+or a choice takes until nothing changes any more. `--lessons NAME ...` restricts, `--out FILE` keeps JSON.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from lab_browser import STEP, opened, running_browser, running_lab, settle, throttle
+from playwright.sync_api import Error, Locator
+
+from dpoq_lab.views.tables import text_table
+
+EXPLORER = ".jp-OutputArea-output > .widget-vbox"
+# The explorers of each lesson, from top to bottom
+EXPLORERS = {
+    "00_start_here": ["RunViewer"],
+    "01_token_mdp": ["RewardExplorer"],
+    "02_from_r_to_q": ["LogitExplorer"],
+    "03_dpo_is_inverse_q_learning": ["ReductionExplorer"],
+    "04_what_dpo_can_represent": ["RepresentationExplorer"],
+    "05_train_dpo": ["LossExplorer"],
+    "06_token_rewards": ["TokenExplorer", "OrderExplorer", "CreditExplorer"],
+    "07_search": ["SearchExplorer"],
+    "08_reference_policy": ["ReferenceExplorer"],
+    "09_proxy_tuning": ["ProxyExplorer"],
+}
+# Controls that call a model, and those that change nothing before a button is pressed
+MODEL = {
+    "TokenExplorer": {"pair"},
+    "OrderExplorer": {"pair", "policy", "colours"},
+    "SearchExplorer": {"pair", "policy", "width", "penalty"},
+    "ProxyExplorer": {"pair", "proxy"},
+}
+WAITING = {"OrderExplorer": {"error in"}, "ReferenceExplorer": {"reference", "pairs", "beta", "lr"}}
+CONTROLS = {"slider": ".widget-slider", "dropdown": ".widget-dropdown", "buttons": ".widget-toggle-buttons"}
+GIVE_UP, QUIET = 10_000, 250  # milliseconds; quiet is multiplied by how slow the page is
+
+MARKS = ".dpoq-dot, .dpoq-line, .dpoq-edge, .dpoq-bar"
+# What is not drawn of each explorer, in words
+UNDRAWN = """(explorers, marks) => explorers.map(explorer => {
+    const all = (selector, inside = explorer) => [...inside.querySelectorAll(selector)];
+    const seen = element => {
+        const {width, height} = element.getBoundingClientRect();
+        return width + height > 0;
+    };
+    const place = mark => ['d', 'cx', 'cy', 'x', 'y', 'width', 'height', 'transform']
+        .map(name => mark.getAttribute(name)).join();
+    const name = part => (part.ariaLabel ?? part.innerText ?? '').trim().replace(/\\s+/g, ' ').slice(0, 40);
+    const problems = (what, selector, test) =>
+        all(selector).filter(test).map(part => `${what} ${name(part)}`.trim());
+    const without = parts => whole => !seen(whole) || !all(parts, whole).some(seen);
+    return [
+        ...(all('figure.dpoq-figure, .dpoq-strip').length ? [] : ['neither a figure nor tokens']),
+        ...problems('no svg', 'figure.dpoq-figure', without(':scope > svg')),
+        ...problems('empty figure', 'figure.dpoq-figure > svg', without(marks)),
+        ...problems('drawn at no number', marks, mark => /nan|inf|undefined/i.test(place(mark))),
+        ...problems('no tokens', '.dpoq-strip', without('.dpoq-token')),
+        ...problems('no options', '.widget-dropdown', dropdown => !all('option', dropdown).length),
+        ...problems('no handle', '.widget-slider', without('.noUi-handle')),
+        ...problems('no text', '.widget-html-content, .dpoq-reading', reading => !reading.textContent.trim()),
+    ];
+})"""
+# All that an explorer shows, without its controls
+SHOWN = """explorer => [...explorer.querySelectorAll('.widget-html-content, .dpoq-figure, .dpoq-strip')]
+    .map(part => part.innerHTML).join('\\n')"""
+# Is a control at its last value, so that it can only go back?
+AT_END = """control => {
+    const handle = control.querySelector('.noUi-handle'), select = control.querySelector('select');
+    if (handle) return Number(handle.ariaValueNow) >= Number(handle.ariaValueMax);
+    if (select) return select.selectedIndex === select.length - 1;
+    return control.querySelector('button:last-of-type').matches('.mod-active');
+}"""
+# Moves a control by one step: the milliseconds until the last change outside of it, or null if it gives up
+TIME = """async (explorer, [control, forward, quiet, limit]) => {
+    const step = forward ? 1 : -1;
+    const handle = control.querySelector('.noUi-handle'), select = control.querySelector('select');
+    const buttons = [...control.querySelectorAll('button')];
+    let last = 0;
+    const observer = new MutationObserver(changes => {
+        if (changes.some(({target}) => !control.contains(target))) last = performance.now();
+    });
+    observer.observe(explorer, {subtree: true, childList: true, attributes: true, characterData: true});
+    handle?.focus();
+    const start = performance.now();
+    if (handle) {
+        const key = forward ? 'ArrowRight' : 'ArrowLeft';
+        handle.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
+    } else if (select) {
+        select.selectedIndex += step;
+        select.dispatchEvent(new Event('change', {bubbles: true}));
+    } else buttons[buttons.findIndex(button => button.matches('.mod-active')) + step].click();
+    const settled = () => last && performance.now() - last > quiet;
+    while (!settled() && (last || performance.now()) - start < limit)
+        await new Promise(go => setTimeout(go, 10));
+    observer.disconnect();
+    return settled() ? last - start : null;
+}"""
+
+
+@dataclass
+class Control:
+    """A slider, dropdown or row of toggle buttons of an explorer; `kind` is one of CONTROLS."""
+
+    explorer: str
+    label: str
+    kind: str
+    element: Locator
+
+    @property
+    def calls_a_model(self):
+        return self.label in MODEL.get(self.explorer, ())
+
+    def move(self):
+        """Move it by one step, a slider by an arrow key."""
+        back = self.element.evaluate(AT_END)
+        if self.kind == "slider":
+            self.element.locator(".noUi-handle").press("ArrowLeft" if back else "ArrowRight")
+        elif self.kind == "dropdown":
+            at = self.element.locator("select").evaluate("select => select.selectedIndex")
+            self.element.locator("select").select_option(index=at - 1 if back else at + 1)
+        else:
+            raise ValueError(f"{self.label} is neither a slider nor a dropdown")
+
+
+def explorers(lesson):
+    """Name and box of every explorer of a lesson."""
+    return zip(EXPLORERS[lesson.name], lesson.page.locator(EXPLORER).all(), strict=True)
+
+
+def controls(explorer, box):
+    """The controls of an explorer that change what it shows, in the order of the page."""
+    found = []
+    for element in box.locator(", ".join(CONTROLS.values())).all():
+        kind = next(
+            kind for kind, css in CONTROLS.items() if element.evaluate("(e, css) => e.matches(css)", css)
+        )
+        label = element.locator(".widget-label").first.inner_text()
+        if label not in WAITING.get(explorer, ()):
+            found.append(Control(explorer, label, kind, element))
+    return found
+
+
+def undrawn(lesson, patience=STEP):
+    """What is still not drawn of the lesson's explorers after some seconds, each as 'EXPLORER: what'."""
+    names, deadline = EXPLORERS[lesson.name], time.monotonic() + patience
+    while True:
+        found = lesson.page.locator(EXPLORER).evaluate_all(UNDRAWN, MARKS)
+        reasons = [f"{name}: {what}" for name, whats in zip(names, found, strict=False) for what in whats]
+        if len(found) != len(names):
+            reasons.append(f"{len(found)} explorers in the page, not {len(names)}")
+        if not reasons or time.monotonic() > deadline:
+            return reasons
+        lesson.page.wait_for_timeout(500)
+
+
+def unmoved(lesson):
+    """The explorers that one move, of the first slider or else of the first dropdown, does not change."""
+    reasons = []
+    for name, box in explorers(lesson):
+        first = min(controls(name, box), key=lambda control: list(CONTROLS).index(control.kind))
+        before = box.evaluate(SHOWN)
+        first.move()
+        try:
+            lesson.page.wait_for_function(
+                f"([box, before]) => ({SHOWN})(box) !== before",
+                arg=[box.element_handle(), before],
+                timeout=STEP * 1000,
+            )
+        except Error:
+            reasons.append(f"{name}: nothing changed by {first.label}")
+    return reasons
+
+
+def opening_problems(browser, lab, name, rate):
+    """Open a lesson in a fresh browser context, `rate` times slower; what fails of its explorers."""
+    try:
+        with opened(browser, lab, name, rate) as lesson:
+            settle(lesson.page)
+            reasons = undrawn(lesson) or unmoved(lesson)
+            return reasons + lesson.problems if reasons else []
+    except (Error, AssertionError) as error:
+        return [f"not opened: {str(error).splitlines()[0]}"]
+
+
+def openings(browser, lab, options):
+    """One record for every opening of a lesson."""
+    records = []
+    for rate in options.throttle:
+        for turn in range(options.times):
+            for name in options.lessons:
+                problems = opening_problems(browser, lab, name, rate)
+                records.append({"throttle": rate, "lesson": name, "time": turn + 1, "problems": problems})
+                print(f"{rate:g} x slower, {turn + 1}, {name}: {'; '.join(problems) or 'drawn'}", flush=True)
+    return records
+
+
+def openings_table(records):
+    """How many openings drew and moved every explorer, and why the others did not."""
+    rows = [("lesson", "x slower", "drawn", "of", "why not")]
+    order = sorted(records, key=lambda record: (record["throttle"], record["lesson"]))
+    for (rate, name), group in groupby(order, lambda record: (record["throttle"], record["lesson"])):
+        problems = [record["problems"] for record in group]
+        why = Counter(what for whats in problems for what in whats)
+        text = "; ".join(f"{n} x {what}" for what, n in why.items())
+        rows.append((name, f"{rate:g}", str(sum(not p for p in problems)), str(len(problems)), text))
+    return text_table(rows)
+
+
+def seconds_of(control, box, times, rate):
+    """The seconds that each of `times` moves takes, there and back; fewer where one gave up."""
+    forward, seconds = not control.element.evaluate(AT_END), []
+    for _ in range(times):
+        arg = [control.element.element_handle(), forward, QUIET * rate, GIVE_UP]
+        took = box.evaluate(TIME, arg)
+        if took is None:
+            break
+        seconds.append(took / 1000)
+        forward = not forward
+    return seconds
+
+
+def latency(browser, lab, options):
+    """One record for every control of every explorer and every rate."""
+    records = []
+    for name in options.lessons:
+        with opened(browser, lab, name) as lesson:
+            for rate in options.throttle:
+                throttle(lesson.page, rate)
+                for explorer, box in explorers(lesson):
+                    for control in controls(explorer, box):
+                        settle(lesson.page)
+                        seconds = seconds_of(control, box, options.times, rate)
+                        records.append(latency_record(name, control, rate, seconds, options.times))
+                        print(*records[-1].values(), flush=True)
+    return records
+
+
+def latency_record(lesson, control, rate, seconds, times):
+    """The median and the 95th percentile of what was timed; `gave_up` if a move never came to an end."""
+    p50, p95 = np.percentile(seconds, [50, 95]).round(3).tolist() if seconds else (None, None)
+    return {
+        "lesson": lesson,
+        "explorer": control.explorer,
+        "control": control.label,
+        "model": control.calls_a_model,
+        "throttle": rate,
+        "moves": len(seconds),
+        "p50": p50,
+        "p95": p95,
+        "gave_up": len(seconds) < times,
+    }
+
+
+def latency_table(records):
+    """Milliseconds a move by explorer and control."""
+    rows = [("lesson", "explorer", "control", "x slower", "moves", "p50 ms", "p95 ms", "")]
+    for record in records:
+        times = [f"{1000 * record[p]:.0f}" if record["moves"] else "-" for p in ("p50", "p95")]
+        marks = ["model"] * record["model"] + [f"GAVE UP after {GIVE_UP / 1000:g} s"] * record["gave_up"]
+        names = (record["lesson"], record["explorer"], record["control"])
+        rows.append((*names, f"{record['throttle']:g}", str(record["moves"]), *times, ", ".join(marks)))
+    return text_table(rows, left=3)
+
+
+def parsed():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, times, rates in (("openings", 10, [6, 15]), ("latency", 20, [1, 6])):
+        command = commands.add_parser(name)
+        command.add_argument("--times", type=int, default=times, help="openings, or moves of a control")
+        command.add_argument("--throttle", type=float, nargs="+", default=rates, help="how much slower")
+        command.add_argument(
+            "--lessons", nargs="+", choices=EXPLORERS, default=list(EXPLORERS), metavar="NAME"
+        )
+        command.add_argument("--out", type=Path, help="keep what was measured as JSON")
+    return parser.parse_args()
+
+
+def main():
+    options = parsed()
+    measure, table = {"openings": (openings, openings_table), "latency": (latency, latency_table)}[
+        options.command
+    ]
+    with tempfile.TemporaryDirectory() as home, running_lab(Path(home)) as lab, running_browser() as browser:
+        records = measure(browser, lab, options)
+    if options.out:
+        options.out.write_text(json.dumps(records, indent=1) + "\n")
+    print(table(records))
+
+
+if __name__ == "__main__":
+    main()
