@@ -10,10 +10,12 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
 
+from drive_explorers import EXPLORERS, opening_problems, undrawn
 from lab_browser import (
     CHROMIUM,
     STEP,
     TOKEN,
+    Lesson,
     changes,
     drag,
     execute,
@@ -43,6 +45,16 @@ NO_X = """plots => plots.flatMap(plot => plot.data).filter(trace => trace.y?.len
     .map(trace => trace.name)"""
 # Widgets ask a kernel that has not imported ipywidgets yet; they then go on without (ipywidgets #3525)
 TOLERATED = "No such comm"
+SLOW = 6  # as much as this machine is slowed down, a reader's may be
+# An explorer as it should be; the tests break it in one place each
+DRAWN = """<div class="jp-OutputArea-output"><div class="widget-vbox">
+<div class="widget-dropdown"><select><option>one</option></select></div>
+<div class="widget-slider"><div class="noUi-handle" style="height:9px"></div></div>
+<div class="widget-html-content"><figure class="dpoq-figure">
+<svg role="img" aria-label="A curve"><path class="dpoq-line" d="M0 0 L9 9"/></svg>
+<figcaption class="dpoq-reading">It falls.</figcaption></figure></div>
+<div class="widget-html-content"><div class="dpoq-strip"><span class="dpoq-token">no</span></div></div>
+</div></div>"""
 PAYLOAD = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'
 ERRORS = '[data-mime-type$="vnd.jupyter.stderr"], [data-mime-type$="vnd.jupyter.error"]'
 
@@ -235,6 +247,34 @@ def test_a_lesson_runs_and_its_widgets_move(name, lab, browser):
         MOVES[name](lesson)
         assert_clean(lesson)
     assert notebook.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_explorer_is_drawn_and_moves_on_a_slow_machine(name, lab, browser):
+    assert opening_problems(browser, lab, name, SLOW) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "broken", "found"),
+    [
+        ("", "", []),
+        ("widget-vbox", "spinner", ["0 explorers in the page, not 1"]),
+        ("svg", "img", ["LossExplorer: no svg It falls."]),
+        ("dpoq-line", "axis", ["LossExplorer: empty figure A curve"]),
+        ("L9 9", "", ["LossExplorer: empty figure A curve"]),
+        ("L9 9", "L9 9 L18 nan", ["LossExplorer: drawn at no number"]),
+        ('class="dpoq-figure"', "hidden class='dpoq-figure'", ["LossExplorer: no svg It falls."]),
+        ("It falls.", " ", ["LossExplorer: no text"]),
+        ("dpoq-token", "token", ["LossExplorer: no tokens no"]),
+        ("<option>one</option>", "", ["LossExplorer: no options"]),
+        ("noUi-handle", "lost", ["LossExplorer: no handle"]),
+    ],
+)
+def test_an_explorer_that_is_not_drawn_is_found(part, broken, found, browser):
+    page = browser.new_page()
+    page.set_content(DRAWN.replace(part, broken) if part else DRAWN)
+    assert undrawn(Lesson("05_train_dpo", page), patience=0)[: len(found) or 1] == found
+    page.close()
 
 
 def test_the_lab_opens_on_lesson_00_alone(lab, browser):
