@@ -13,7 +13,7 @@ from dpoq_lab.rewards import TokenScores
 
 def numbers(html):
     """The rows of the table `terms`, as floats, without their names."""
-    rows = re.findall(r"<tr><td>.*?</td>(.*?)</tr>", html)
+    rows = re.findall(r"<tr><td[^>]*>.*?</td>(.*?)</tr>", html)
     text = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
     return np.array([[float(x.replace("\u2212", "-")) for x in row] for row in text])
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import expect, sync_playwright
 
-from dpoq_lab.commands.lab import lab_command
+from dpoq_lab.commands.lab import lab_command, lab_environment, workspaces_folder
 from dpoq_lab.paths import kit_folder
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -97,7 +97,7 @@ def wait_until_up(url, server, log):
 
 def environment(home):
     """The environment of a lab that keeps settings, kernels and lessons' state in a folder of its own."""
-    env = os.environ | {
+    env = lab_environment() | {
         "DPOQ_PRESET": "ci",
         "IPYTHONDIR": str(home / "ipython"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -118,7 +118,8 @@ def running_lab(home):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    command = lab_command(no_browser=True, port=port)
+    command = [part for part in lab_command(no_browser=True, port=port) if "workspaces_dir" not in part]
+    command += [f"--LabApp.workspaces_dir={workspaces_folder(home)}"]
     command += ["--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0"]
     command += [f"--FileCheckpoints.checkpoint_dir={home / 'checkpoints'}"]
     url, log = f"http://127.0.0.1:{port}", home / "lab.log"

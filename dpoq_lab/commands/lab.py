@@ -22,7 +22,7 @@ def lab_command(no_browser: bool = False, port: str | None = None, ip: str | Non
         "jupyterlab",
         f"--ServerApp.root_dir={kit_folder()}",
         "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
-        f"--LabApp.workspaces_dir={workspaces_folder()}",
+        f"--LabApp.workspaces_dir={workspaces_folder(runs_folder())}",
     ]
     headless = sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -39,15 +39,15 @@ def lab_command(no_browser: bool = False, port: str | None = None, ip: str | Non
 
 
 def lab_environment() -> dict[str, str]:
-    """The environment with the kit's settings for JupyterLab: it asks and fetches no news. A user's go first."""
+    """The environment with the kit's settings for JupyterLab: no news is asked about. A user's go first."""
     ours = Path(__file__).parent  # holds labconfig/
     before = os.environ.get("JUPYTER_CONFIG_PATH")
     return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join([*filter(None, [before]), str(ours)])}
 
 
-def workspaces_folder() -> Path:
-    """Where the kit's JupyterLab keeps its layout: at first with the file browser folded, then as it was left."""
-    folder = runs_folder() / "jupyterlab"
+def workspaces_folder(parent: Path) -> Path:
+    """A folder in `parent` for JupyterLab's layout, in which at first the file browser is folded."""
+    folder = parent / "jupyterlab"
     if not (folder / WORKSPACE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / WORKSPACE, FOLDED)

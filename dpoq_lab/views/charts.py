@@ -214,8 +214,8 @@ def key(series: Sequence[Series], left: float) -> str:
     """Symbols and names in a row above what is drawn."""
     parts, at = [], left + 8
     for s in series:
-        parts += [symbol(at, 15, s.look), label(at + 12, 20, s.name, "start", f"fill {s.look.colour}")]
-        at += 44 + LETTER * len(s.name)
+        parts += [symbol(at, 15, s.look), label(at + 14, 20, s.name, "start", f"fill {s.look.colour}")]
+        at += 46 + LETTER * len(s.name)
     return "".join(parts)
 
 

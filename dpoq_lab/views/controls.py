@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dpoq_lab.encoding import EncodedPair
     from dpoq_lab.preferences import Message
 
+COLUMN = {"flex": "1 1 22em", "padding": "0 .5em"}  # half a page, or a whole narrow one
 WIDE_CHOICE = {"width": "40em", "max_width": "98%"}
 
 

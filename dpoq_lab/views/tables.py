@@ -34,15 +34,16 @@ class Table:
     def html(self) -> str:
         """The table for people, escaped, with its style."""
         head, *rest = self.rows
-        lines = _line(head, "th") + "".join(_line(row, "td", len(head)) for row in rest)
+        lines = self._line(head, "th") + "".join(self._line(row, "td") for row in rest)
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         return page_part(f'<table class="dpoq-table">{caption}{lines}</table>', "dpoq-scroll")
 
-
-def _line(row: Sequence[str], kind: str, columns: int = 0) -> str:
-    if len(row) == 1 < columns:
-        return f'<tr><th colspan="{columns}">{escape(row[0])}</th></tr>'
-    return f"<tr>{''.join(f'<{kind}>{escape(text)}</{kind}>' for text in row)}</tr>"
+    def _line(self, row: Sequence[str], kind: str) -> str:
+        if len(row) == 1 < len(self.rows[0]):
+            return f'<tr><th class="left" colspan="{len(self.rows[0])}">{escape(row[0])}</th></tr>'
+        sides = [' class="left"' * (column < self.left) for column in range(len(row))]
+        cells = (f"<{kind}{side}>{escape(text)}</{kind}>" for text, side in zip(row, sides, strict=True))
+        return f"<tr>{''.join(cells)}</tr>"
 
 
 def text_table(rows: Rows, left: int = 1) -> str:

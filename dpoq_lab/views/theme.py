@@ -42,7 +42,7 @@ font:15px/1.35 system-ui,sans-serif}}
 [data-jp-theme-light="false"] .dpoq{{{_colours(DARK)}}}
 @media screen and (prefers-color-scheme:dark){{.dpoq-page .dpoq,.dpoq-page.dpoq{{{_colours(DARK)}}}}}
 .dpoq-large .dpoq{{--dpoq-type:24px;font-size:20px}}
-.dpoq-figure{{margin:.4em 0;overflow-x:auto}}
+.dpoq-figure{{margin:.4em 0;overflow-x:auto}} .widget-html-content:has(.dpoq-figure){{min-width:0}}
 .dpoq-figure svg{{display:block;font:{TYPE}px system-ui,sans-serif;fill:var(--dpoq-ink)}}
 .dpoq-large .dpoq-figure svg{{width:100%;height:auto}}
 .dpoq-reading{{color:var(--dpoq-quiet);padding:.2em .3em}}
@@ -64,7 +64,7 @@ stroke-linejoin:round}}
 .dpoq .dpoq-table{{border-collapse:collapse;margin:.4em 0;font-size:inherit;color:inherit}}
 .dpoq-table caption{{text-align:left;font-weight:600;color:inherit}} .dpoq .dpoq-table tr{{background:none}}
 .dpoq-table td,.dpoq-table th{{padding:.2em .8em;text-align:right;border-bottom:1px solid var(--dpoq-grid)}}
-.dpoq-table td:first-child,.dpoq-table th:first-child{{text-align:left}}
+.dpoq-table .left{{text-align:left}}
 .dpoq-scroll{{overflow-x:auto}}
 .dpoq-strip{{padding:.3em 0}} .dpoq-strip:focus-visible{{outline:2px solid var(--dpoq-ink)}}
 .dpoq-caption{{margin:.3em 0 0;font-weight:600}}
@@ -83,6 +83,8 @@ min-height:1.2em;padding-bottom:.15em}}
 background:linear-gradient(to right,var(--dpoq-less-fill),var(--dpoq-paper),var(--dpoq-more-fill))}}
 .dpoq-size{{font:inherit;color:inherit;background:none;border:1px solid var(--dpoq-quiet);border-radius:4px;
 padding:0 .5em;margin-left:1em;cursor:pointer}}
+.jp-CodeCell:has(.jp-InputPlaceholder) .jp-OutputArea pre{{font-size:13px;max-height:4.5em;overflow:auto;
+color:var(--jp-ui-font-color2)}}
 </style>"""
 
 

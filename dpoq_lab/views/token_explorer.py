@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from dpoq_lab.encoding import BoundaryError, EncodedPair, encode_response, flaw_mask
 from dpoq_lab.preferences import Pair, Span
 from dpoq_lab.rewards import TokenScores, score_responses
-from dpoq_lab.views.controls import on_change, pair_dropdown, prompt_text, row, slider
+from dpoq_lab.views.controls import COLUMN, on_change, pair_dropdown, prompt_text, row, slider
 from dpoq_lab.views.token_picker import TokenPicker
 from dpoq_lab.views.token_view import cells, legend, signed, visible, who_said_what
 
@@ -50,9 +50,8 @@ class TokenExplorer(widgets.VBox):
         self.prompt, self.scale, self.detail = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.pickers = {role: TokenPicker() for role in ROLES}
         self.sums = {role: widgets.HTML() for role in ROLES}
-        half = widgets.Layout(width="50%", padding="0 .5em")
-        self.columns = widgets.HBox(
-            [widgets.VBox([self.sums[role], self.pickers[role]], layout=half) for role in ROLES]
+        self.columns = row(
+            *(widgets.VBox([self.sums[role], self.pickers[role]], layout=COLUMN) for role in ROLES)
         )
         self.edit = {
             role: widgets.Textarea(description=role, layout=wide, rows=3, continuous_update=False)

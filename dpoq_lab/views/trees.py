@@ -19,7 +19,7 @@ from dpoq_lab.views.charts import LETTER, Look, label
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 
-ROW, BOX, BEND = 42, (58, 36), 44  # pixels: between rows, of a state, from a state to where edges are level
+ROW, BOX, BEND = 38, (58, 34), 44  # pixels: between rows, of a state, from a state to where edges are level
 ROSE, FELL, STAYED, OPEN = Look("more"), Look("less", "9 5"), Look("grey"), Look("grey", "2 5")
 
 
@@ -100,7 +100,7 @@ def tree_figure(mdp: TokenMDP, labels: TreeLabels, alt: str, reading: str) -> Fi
     tips = zip(_depths(last), flat(last), labels.endings, strict=True)
     body += [_ending(column * (t + 1), row, text) for t, row, text in tips]
     moved = f'<g transform="translate({BOX[0] / 2 + 2:g},{ROW / 2:g})">{"".join(body)}</g>'
-    return Figure(moved, width, ROW * mdp.n_trajectories, alt, reading, {"labels": labels})
+    return Figure(moved, width, ROW * mdp.n_trajectories + 6, alt, reading, {"labels": labels})
 
 
 def _edge(
@@ -117,8 +117,8 @@ def _edge(
     x = x0 + BEND + 4
     return (
         f'<path class="dpoq-edge {look.colour}" d="{curve}" style="stroke-width:{width:.1f}px"{dash}/>'
-        f'<text x="{x:.1f}" y="{y1 - 7:.1f}">{word}</text>'
-        f'<text x="{x:.1f}" y="{y1 + 17:.1f}" class="quiet">{_text(labels.below[e])}</text>'
+        f'<text x="{x:.1f}" y="{y1 - 6:.1f}">{word}</text>'
+        f'<text x="{x:.1f}" y="{y1 + 15:.1f}" class="quiet">{_text(labels.below[e])}</text>'
     )
 
 

@@ -207,12 +207,12 @@ def test_the_lab_asks_for_no_news_and_opens_with_the_file_browser_folded(monkeyp
     assert first == "mine"
     settings = json.loads((Path(ours) / "labconfig" / "default_setting_overrides.json").read_text())
     assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
-    folder = lab.workspaces_folder()
+    folder = lab.workspaces_folder(tmp_path)
     assert f"--LabApp.workspaces_dir={folder}" in lab.lab_command()
     [layout] = folder.iterdir()
     assert json.loads(layout.read_text())["data"]["layout-restorer:data"]["left"]["collapsed"]
     layout.write_text("as the user left it")
-    lab.workspaces_folder()
+    lab.workspaces_folder(tmp_path)
     assert layout.read_text() == "as the user left it"
 
 

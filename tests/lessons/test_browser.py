@@ -41,8 +41,28 @@ pytestmark = [
 BESIDE = """tokens => tokens.filter(({children: [text, number]}) =>
     number.getBoundingClientRect().top < text.getBoundingClientRect().bottom - 1).map(t => t.innerText)"""
 WIDE = "outputs => outputs.filter(o => o.scrollWidth > o.clientWidth + 1).map(o => o.innerText.slice(0, 80))"
-NO_X = """plots => plots.flatMap(plot => plot.data).filter(trace => trace.y?.length && !trace.x?.length)
-    .map(trace => trace.name)"""
+# What cannot be read in a picture: text beyond its border, text on text, text of less than 13 pixels
+ILLEGIBLE = """pictures => pictures.flatMap(picture => {
+    const border = picture.getBoundingClientRect();
+    const texts = [...picture.querySelectorAll('text')].filter(text => text.textContent.trim());
+    const boxes = texts.map(text => text.getBoundingClientRect());
+    const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 3 &&
+        Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 6;
+    return texts.flatMap((text, i) => [
+        ...(boxes[i].left < border.left - 1 || boxes[i].right > border.right + 1 ||
+            boxes[i].top < border.top - 1 || boxes[i].bottom > border.bottom + 1
+            ? [`beyond the border: ${text.textContent}`] : []),
+        ...(parseFloat(getComputedStyle(text).fontSize) < 13 ? [`small: ${text.textContent}`] : []),
+        ...texts.slice(0, i).filter((_, j) => over(boxes[i], boxes[j]))
+            .map(other => `on one another: ${text.textContent} | ${other.textContent}`),
+    ]);
+})"""
+# Pictures without alt text or without a reading, and whatever is drawn by another hand
+UNREAD = """outputs => outputs.flatMap(output => [...output.querySelectorAll('svg, canvas, img, iframe')])
+    .filter(picture => !picture.closest('button, .jp-Collapser, .jp-OutputPrompt') &&
+        !(picture.matches('figure.dpoq-figure > svg[role="img"][aria-label]') &&
+          picture.parentElement.querySelector('.dpoq-reading')?.textContent.trim()))
+    .map(picture => picture.outerHTML.slice(0, 200))"""
 # Widgets ask a kernel that has not imported ipywidgets yet; they then go on without (ipywidgets #3525)
 TOLERATED = "No such comm"
 SLOW = 6  # as much as this machine is slowed down, a reader's may be
@@ -86,7 +106,8 @@ def assert_clean(lesson):
     assert [text for text in errors if not text.startswith(TOLERATED)] == []
     assert lesson.page.locator(".dpoq-token").evaluate_all(BESIDE) == []
     assert lesson.page.locator(".jp-OutputArea-output").evaluate_all(WIDE) == []
-    assert lesson.page.locator(".js-plotly-plot").evaluate_all(NO_X) == []  # drawn against 0, 1, 2, ...
+    assert lesson.page.locator(".dpoq-figure > svg").evaluate_all(ILLEGIBLE) == []
+    assert lesson.page.locator(".jp-OutputArea-output").evaluate_all(UNREAD) == []
     assert lesson.problems == []
     assert lesson.strangers == []
 
@@ -105,14 +126,14 @@ def move_heat_map(lesson):
 def move_loss(lesson):
     """Lesson 05: beta and d change the reading, and the curves of the training are drawn."""
     explorer = widget(lesson.page, ".widget-slider")
-    reading = explorer.locator(".widget-html-content").last
+    reading = explorer.locator(".dpoq-reading")
     for name, label, share in (("beta", "beta", 0.6), ("d (nats)", "d", 0.2)):
         value = drag(explorer.locator(".widget-slider", has_text=name), share)
         number = f"{value:+.1f}" if label == "d" else f"{value:.2f}"
         expect(reading).to_contain_text(f"{label} {number}", timeout=STEP * 1000)
-    figure = lesson.page.locator(".js-plotly-plot", has_text="margin").first  # the first half's
-    expect(figure.locator(".legendtext")).to_have_text(["chosen", "rejected", "margin"])
-    curves = figure.locator(".scatterlayer path.js-line")
+    figure = lesson.page.locator(".dpoq-figure", has_text="margin").first  # the first half's
+    assert {"chosen", "rejected", "margin"} <= set(figure.locator("text").all_text_contents())
+    curves = figure.locator(".dpoq-line")
     expect(curves).to_have_count(3)
     for path in curves.all():
         assert path.get_attribute("d").count("L") >= 3, "a curve without points"
@@ -130,6 +151,7 @@ def move_tokens(lesson):
         expect(named).to_have_text(tokens.nth(index).locator(".t").inner_text(), timeout=STEP * 1000)
         expect(tokens.nth(index)).to_be_focused()
         expect(tokens.nth(index)).to_have_attribute("aria-selected", "true")
+    walk_rows(lesson.page, tokens)
     lesson.shoot("token")
     with changes(explorer.locator(".dpoq-picker .v")), changes(explorer.locator(".dpoq-detail")):
         drag(explorer.locator(".widget-slider"), 0.5)
@@ -140,6 +162,26 @@ def move_tokens(lesson):
         leave_text(explorer, explorer.locator("textarea").last.input_value() + " Thank you.")
     lesson.shoot("edited")
     run_no_script(lesson, explorer, tokens)
+
+
+def walk_rows(page, tokens):
+    """Down and Up move between the rows of the strip, along one column, and never leave it."""
+    tokens.first.click()
+    tops = [first_row := top_of(tokens.first)]
+    for key, beyond in (("ArrowDown", 9), ("ArrowUp", 9)):
+        for _ in range(beyond):
+            page.keyboard.press(key)
+            tops.append(top_of(page.locator(".dpoq-token:focus")))
+    down, up = tops[:10], tops[9:]
+    assert down == sorted(down)
+    assert len(set(down)) >= 2
+    assert up == sorted(up, reverse=True)
+    assert up[-1] == first_row
+    expect(tokens.first).to_be_focused()
+
+
+def top_of(element):
+    return round(element.bounding_box()["y"])
 
 
 def leave_text(explorer, text):
@@ -178,7 +220,7 @@ def shown(tokens):
 def move_theory(lesson):
     """Lessons 01 to 04: every slider and every choice of the explorer changes what it says or draws."""
     explorer = widget(lesson.page, ".widget-slider")
-    said = explorer.locator(".widget-html-content, .js-plotly-plot text")
+    said = explorer.locator(".widget-html-content")
     for slider in explorer.locator(".widget-slider").all():
         with changes(said):
             drag(slider, 0.8)
@@ -190,8 +232,8 @@ def move_theory(lesson):
 
 def move_search(lesson):
     """Lesson 07: the trees grow by the step, and one search changes with its width and its policy."""
-    explorer = widget(lesson.page, ".js-plotly-plot")
-    drawn = explorer.locator(".js-plotly-plot text")
+    explorer = widget(lesson.page, ".dpoq-dot")
+    drawn = explorer.locator(".dpoq-figure text")
     sliders = explorer.locator(".widget-slider")
     with changes(drawn):
         drag(sliders.filter(has_text="step"), 0.3)
@@ -205,10 +247,10 @@ def move_search(lesson):
 def move_reference(lesson):
     """Lesson 08: stored runs change curves and reading; a live run starts, stops and goes on."""
     explorer = widget(lesson.page, ".widget-dropdown")
-    reading = explorer.locator(".widget-html-content").last
-    with changes(reading), changes(explorer.locator(".js-plotly-plot text")):
+    reading = explorer.locator(".widget-html-content").first
+    with changes(reading), changes(explorer.locator(".dpoq-figure text")):
         explorer.locator("select").first.select_option(index=2)
-    with changes(explorer.locator(".js-plotly-plot text")):
+    with changes(explorer.locator(".dpoq-figure text")):
         explorer.get_by_role("button", name="log pi").click()
     explorer.locator("select").nth(1).select_option(label="SFT")
     explorer.get_by_role("button", name="Train").click()
@@ -218,7 +260,7 @@ def move_reference(lesson):
     lesson.shoot("live")
     explorer.get_by_role("button", name="Train").click()
     expect(reading).to_contain_text("Live:", timeout=STEP * 1000)
-    with changes(explorer.locator(".js-plotly-plot text")):
+    with changes(explorer.locator(".dpoq-figure text")):
         explorer.locator("select").first.select_option(index=1)
         explorer.get_by_role("button", name="KL").click()
 

@@ -31,5 +31,5 @@ def test_one_table_is_text_for_a_comparison_and_html_for_people():
     assert str(table) == table.reading == text_table(table.rows)
     page = table.html()
     assert "<caption>a &lt; b</caption>" in page
-    assert '<tr><th colspan="2">a kind</th></tr>' in page
-    assert "<tr><td>&lt;b&gt;</td><td>+1.00</td></tr>" in page
+    assert '<tr><th class="left" colspan="2">a kind</th></tr>' in page
+    assert '<tr><td class="left">&lt;b&gt;</td><td>+1.00</td></tr>' in page

@@ -19,17 +19,17 @@ def dpo_loss_figure(beta: float, difference: float) -> Figure:
     loss, push = np.logaddexp(0, -beta * d), beta / (1 + np.exp(beta * d))
     loss_here = float(np.logaddexp(0, -beta * difference))
     push_here = float(beta / (1 + np.exp(beta * difference)))
+    top = 1.1 * max(3.0, loss_here)  # the pair stays in view
+    within = np.where(loss <= top, loss, np.nan)
     series = [
-        Series(
-            "loss -log sigma(beta d)", d.tolist(), np.minimum(loss, 1.1 * max(3.0, loss_here)).tolist(), MORE
-        ),
+        Series("loss -log sigma(beta d)", d.tolist(), within.tolist(), MORE),
         Series("push beta sigma(-beta d)", d.tolist(), push.tolist(), LESS),
         Series("this pair", [difference], [loss_here], Look("ink"), "dots"),
     ]
     return chart(
         series,
         axis("d = log-ratio of chosen less that of rejected, summed over tokens, nats", d),
-        Axis("nats", 0.0, 1.1 * max(3.0, loss_here)),  # the pair stays in view
+        Axis("nats", 0.0, top),
         "DPO's loss of one pair and how hard it pushes, by the difference d of the two log-ratios",
         f"beta {beta:.2f}, d {difference:+.1f}: loss {loss_here:.3f}, push on d {push_here:.3f} a nat.",
     )

@@ -12,7 +12,7 @@ from dpoq_lab.order_notes.recipe import BETA, Policies
 from dpoq_lab.search.beams import Search, SearchTree, beam_search
 from dpoq_lab.search.scorers import ModelScorer, Scorer
 from dpoq_lab.theory.token_mdp import Tokens
-from dpoq_lab.views.controls import LiveFigure, on_change, pair_dropdown, row
+from dpoq_lab.views.controls import COLUMN, LiveFigure, on_change, pair_dropdown, row
 from dpoq_lab.views.theme import page_part
 from dpoq_lab.views.token_view import signed, visible
 
@@ -57,7 +57,7 @@ class BeamPanel(widgets.VBox):
         self.picture, self.reading = LiveFigure(), widgets.HTML()
         on_change((self.policy, self.width, self.penalty), self.search)
         controls = [self.policy, self.width, self.penalty]
-        super().__init__([*controls, self.reading, self.picture], layout={"width": "50%"})
+        super().__init__([*controls, self.reading, self.picture], layout=COLUMN)
 
     def ask(self, pair: EncodedPair) -> None:
         """Search for a reply to this pair's prompt."""
@@ -123,7 +123,7 @@ class SearchExplorer(widgets.VBox):
         self.prompt = widgets.HTML()
         on_change([self.pair], self._show)
         on_change([self.step], self._grow)
-        both = widgets.HBox([self.left, self.right])
+        both = row(self.left, self.right)
         super().__init__([row(self.pair, self.step), self.prompt, both])
         self._show()
         self._grow()

@@ -54,7 +54,7 @@ def search_figure(tree: SearchTree, words: list[str], hovers: list[str], step: i
 
     edges = [(tree.nodes[i].parent, i) for i in shown if tree.nodes[i].parent in shown]
     bottom = TOP + ROW * max(12, *(rank + 1 for _, rank in at))
-    body = [line(*pixels(a), *pixels(b), "dpoq-grid") for a, b in edges]
+    body = [line(*pixels(a), *pixels(b), "dpoq-zero") for a, b in edges]
     body += [drawn(i) for i in sorted(shown, key=lambda i: tree.nodes[i].status != "pruned")]
     body += [
         label(16 + COLUMN * k, bottom + 10, f"step {first + k}", "middle" if k else "start", "quiet")
