@@ -13,7 +13,7 @@ SHOWN_PAIRS = 50
 PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width,initial-scale=1"><title>dpoq-lab report</title>'
-    '{style}</head><body class="dpoq-page"><main class="dpoq">{body}</main></body></html>\n'
+    '{style}</head><body class="dpoq dpoq-page"><main>{body}</main></body></html>\n'
 )
 
 

@@ -41,7 +41,8 @@ STYLE = f"""<style>
 font:15px/1.35 system-ui,sans-serif}}
 [data-jp-theme-light="false"] .dpoq{{{_colours(DARK)}}}
 @media screen and (prefers-color-scheme:dark){{.dpoq-page .dpoq,.dpoq-page.dpoq{{{_colours(DARK)}}}}}
-.dpoq-large .dpoq{{--dpoq-type:24px;font-size:20px}}
+.dpoq-page{{margin:0}} .dpoq-page main{{max-width:75em;margin:auto;padding:1em}}
+.dpoq-large .dpoq,.dpoq-large.dpoq{{--dpoq-type:24px;font-size:20px}}
 .dpoq-figure{{margin:.4em 0;overflow-x:auto}} .widget-html-content:has(.dpoq-figure){{min-width:0}}
 .dpoq-figure svg{{display:block;font:{TYPE}px system-ui,sans-serif;fill:var(--dpoq-ink)}}
 .dpoq-large .dpoq-figure svg{{width:100%;height:auto}}
@@ -63,7 +64,8 @@ stroke-linejoin:round}}
 .dpoq-box{{fill:var(--dpoq-paper);stroke:var(--dpoq-ink)}}
 .dpoq .dpoq-table{{border-collapse:collapse;margin:.4em 0;font-size:inherit;color:inherit}}
 .dpoq-table caption{{text-align:left;font-weight:600;color:inherit}} .dpoq .dpoq-table tr{{background:none}}
-.dpoq-table td,.dpoq-table th{{padding:.2em .8em;text-align:right;border-bottom:1px solid var(--dpoq-grid)}}
+.dpoq-table td,.dpoq-table th{{padding:.2em .8em;text-align:right;white-space:nowrap;
+border-bottom:1px solid var(--dpoq-grid)}}
 .dpoq-table .left{{text-align:left}}
 .dpoq-scroll{{overflow-x:auto}}
 .dpoq-strip{{padding:.3em 0}} .dpoq-strip:focus-visible{{outline:2px solid var(--dpoq-ink)}}

@@ -113,4 +113,4 @@ def test_the_legend_brings_the_style_of_the_maps():
 def test_the_legend_has_the_switch_to_the_size_for_presenting():
     page = legend(0.5)
     assert "dpoq-large" in re.search(r'<button type="button".*?</button>', page).group()
-    assert ".dpoq-large .dpoq{--dpoq-type:24px" in page
+    assert ".dpoq-large .dpoq,.dpoq-large.dpoq{--dpoq-type:24px" in page
