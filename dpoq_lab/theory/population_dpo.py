@@ -17,7 +17,7 @@ from scipy.special import expit, log_softmax
 from threadpoolctl import threadpool_limits
 
 from dpoq_lab.theory.soft_bellman import preference
-from dpoq_lab.theory.token_mdp import Levels, TokenMDP, trajectories
+from dpoq_lab.theory.token_mdp import Levels, TokenMDP, stream, trajectories
 
 Reduction = Literal["sum", "mean", "sum without EOS"]
 
@@ -55,7 +55,7 @@ def all_pairs(R: np.ndarray, p: np.ndarray | None = None) -> Pairs:
 
 def sample_pairs(pairs: Pairs, n: int, seed: int) -> Pairs:
     """`n` pairs drawn by weight, each labelled by a draw from its label; equal pairs are counted together."""
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "pairs")
     count = rng.multinomial(n, pairs.weight)
     wins = rng.binomial(count, pairs.label)
     seen = count > 0

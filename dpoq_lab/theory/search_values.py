@@ -41,12 +41,12 @@ def rankings(mdp: TokenMDP, r: Levels, solution: Solution) -> dict[str, np.ndarr
     }
 
 
-def at_token(mdp: TokenMDP, x: Levels) -> Callable[[Tokens], float]:
-    """x as a function of a prefix; 0 for the empty one."""
+def at_token(mdp: TokenMDP, x: Levels, start: float) -> Callable[[Tokens], float]:
+    """x as a function of a prefix; `start` for the empty one, which of eq. (12) is V(s_0)."""
 
     def look_up(tokens: Tokens) -> float:
         if not tokens:
-            return 0.0
+            return float(start)
         return float(x[len(tokens) - 1][state_of(mdp, tokens[:-1]), tokens[-1]])
 
     return look_up

@@ -137,7 +137,7 @@ def random_tree(
     After level 0 each token but EOS is disallowed with probability `forbidden`. At the levels `chance` nature
     moves, and elsewhere in each state with probability `nature`.
     """
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "tree")
     pi_ref, allowed = [], []
     for shape in _shapes(vocabulary, horizon):
         logits = rng.standard_normal(shape)
@@ -146,14 +146,19 @@ def random_tree(
         weight = np.exp(logits) * mask
         pi_ref.append(weight / weight.sum(axis=1, keepdims=True))
         allowed.append(mask)
-    coin = np.random.default_rng([seed, 1])
+    coin = stream(seed, "nature")
     moves = [(coin.random(len(level)) < nature) | (t in chance) for t, level in enumerate(pi_ref)]
     return TokenMDP(pi_ref, beta, allowed, moves)
 
 
+def stream(seed: int, what: str) -> np.random.Generator:
+    """Random numbers for `what` alone: other things drawn with the same seed do not depend on them."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(what.encode())))
+
+
 def random_reward(mdp: TokenMDP, seed: int, scale: float = 1.0) -> Levels:
     """A normal reward of standard deviation `scale` for each token, levels (n_t, V)."""
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "reward")
     return [scale * rng.standard_normal(level.shape) for level in mdp.pi_ref]
 
 

@@ -10,12 +10,12 @@ from dpoq_lab.search.mcts import mcts
 from dpoq_lab.search.scorers import TabularScorer
 from dpoq_lab.theory.search_values import at_token, rankings, value_objective
 from dpoq_lab.theory.soft_bellman import Solution, solve, trajectory_log_probs
-from dpoq_lab.theory.token_mdp import Levels, TokenMDP, random_reward, random_tree
+from dpoq_lab.theory.token_mdp import Levels, TokenMDP, random_reward, random_tree, stream
 
 
-def noisy(x: Levels, size: float, seed: int) -> Levels:
-    """x plus normal noise of standard deviation `size`."""
-    rng = np.random.default_rng(seed)
+def noisy(x: Levels, size: float, seed: int, what: str = "value") -> Levels:
+    """x plus normal noise of standard deviation `size`, a stream of its own for each `what`."""
+    rng = stream(seed, f"noise in {what}")
     return [level + size * rng.standard_normal(level.shape) for level in x]
 
 
@@ -26,7 +26,7 @@ def misses(
     missed = dict.fromkeys(widths, 0)
     for seed in range(trees):
         mdp = random_tree(V, H, beta, seed)
-        pi = solve(mdp, random_reward(mdp, seed + 10_000)).pi
+        pi = solve(mdp, random_reward(mdp, seed)).pi
         best = trajectory_log_probs(pi).max()
         for width in widths:
             found = beam_search(TabularScorer(mdp, pi), (), width, H, length_penalty=0.0).hypotheses[0]
@@ -40,8 +40,9 @@ def searchers(mdp: TokenMDP, r: Levels, solution: Solution, noise: float, seed: 
     A noisy Q* gives a noisy policy by eq. (5); complete replies are always valued exactly.
     """
     H, exact = mdp.horizon, TabularScorer(mdp, solution.pi)
-    value = at_token(mdp, value_objective(mdp, r, noisy(solution.V, noise, seed)))
-    Q = noisy(solution.Q, noise, seed + 1)
+    V = noisy(solution.V, noise, seed)
+    value = at_token(mdp, value_objective(mdp, r, V), V[0][0])
+    Q = noisy(solution.Q, noise, seed, "policy")
     pi = [np.exp(q / mdp.beta - np.logaddexp.reduce(q / mdp.beta, axis=1, keepdims=True)) for q in Q]
     prior = TabularScorer(mdp, mdp.pi_ref)
     return {
@@ -59,10 +60,10 @@ def regret_curves(
     regrets: dict[str, np.ndarray] = {}
     for tree in range(trees):
         mdp = random_tree(V, H, beta, tree)
-        r = random_reward(mdp, tree + 10_000)
+        r = random_reward(mdp, tree)
         solution = solve(mdp, r)
         goal = rankings(mdp, r, solution)["R + beta log pi_ref"]
-        worth = at_token(mdp, value_objective(mdp, r, solution.V))
+        worth = at_token(mdp, value_objective(mdp, r, solution.V), solution.V[0][0])
         for i, size in enumerate(sizes):
             for name, found in searchers(mdp, r, solution, size, tree).items():
                 row = regrets.setdefault(name, np.zeros((len(sizes), trees)))
