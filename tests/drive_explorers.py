@@ -80,7 +80,7 @@ AT_END = """control => {
     if (select) return select.selectedIndex === select.length - 1;
     return control.querySelector('button:last-of-type').matches('.mod-active');
 }"""
-# Moves a control by one step: the milliseconds until the last change outside of it, or null if it gives up
+# Moves a control by one step: the milliseconds until the last change outside of it, or why it gives up
 TIME = """async (explorer, [control, forward, quiet, limit]) => {
     const step = forward ? 1 : -1;
     const handle = control.querySelector('.noUi-handle'), select = control.querySelector('select');
@@ -103,7 +103,7 @@ TIME = """async (explorer, [control, forward, quiet, limit]) => {
     while (!settled() && (last || performance.now()) - start < limit)
         await new Promise(go => setTimeout(go, 10));
     observer.disconnect();
-    return settled() ? last - start : null;
+    return settled() ? last - start : last ? 'still changing' : 'nothing changed';
 }"""
 
 
@@ -115,10 +115,7 @@ class Control:
     label: str
     kind: str
     element: Locator
-
-    @property
-    def calls_a_model(self):
-        return self.label in MODEL.get(self.explorer, ())
+    calls_a_model: bool
 
     def move(self):
         """Move it by one step, a slider by an arrow key."""
@@ -139,14 +136,16 @@ def explorers(lesson):
 
 def controls(explorer, box):
     """The controls of an explorer that change what it shows, in the order of the page."""
-    found = []
+    found, times = [], Counter()
     for element in box.locator(", ".join(CONTROLS.values())).all():
         kind = next(
             kind for kind, css in CONTROLS.items() if element.evaluate("(e, css) => e.matches(css)", css)
         )
         label = element.locator(".widget-label").first.inner_text()
         if label not in WAITING.get(explorer, ()):
-            found.append(Control(explorer, label, kind, element))
+            times[label] += 1
+            unique = label if times[label] == 1 else f"{label} ({times[label]})"
+            found.append(Control(explorer, unique, kind, element, label in MODEL.get(explorer, ())))
     return found
 
 
@@ -216,17 +215,17 @@ def openings_table(records):
     return text_table(rows)
 
 
-def seconds_of(control, box, times, rate):
-    """The seconds that each of `times` moves takes, there and back; fewer where one gave up."""
-    forward, seconds = not control.element.evaluate(AT_END), []
+def timed(control, box, times, rate):
+    """The milliseconds that each of `times` moves takes, there and back; if one gave up, why."""
+    forward, taken = not control.element.evaluate(AT_END), []
     for _ in range(times):
         arg = [control.element.element_handle(), forward, QUIET * rate, GIVE_UP]
         took = box.evaluate(TIME, arg)
-        if took is None:
-            break
-        seconds.append(took / 1000)
+        if isinstance(took, str):
+            return taken, took
+        taken.append(took)
         forward = not forward
-    return seconds
+    return taken, ""
 
 
 def latency(browser, lab, options):
@@ -236,38 +235,47 @@ def latency(browser, lab, options):
         with opened(browser, lab, name) as lesson:
             for rate in options.throttle:
                 throttle(lesson.page, rate)
-                for explorer, box in explorers(lesson):
-                    for control in controls(explorer, box):
-                        settle(lesson.page)
-                        seconds = seconds_of(control, box, options.times, rate)
-                        records.append(latency_record(name, control, rate, seconds, options.times))
-                        print(*records[-1].values(), flush=True)
+                records += lesson_latency(lesson, rate, options.times)
     return records
 
 
-def latency_record(lesson, control, rate, seconds, times):
-    """The median and the 95th percentile of what was timed; `gave_up` if a move never came to an end."""
-    p50, p95 = np.percentile(seconds, [50, 95]).round(3).tolist() if seconds else (None, None)
+def lesson_latency(lesson, rate, times):
+    """One record for every control of a lesson's explorers."""
+    records = []
+    for explorer, box in explorers(lesson):
+        for control in controls(explorer, box):
+            settle(lesson.page)
+            taken = timed(control, box, times, rate)
+            records.append(latency_record(lesson.name, control, rate, *taken))
+            print(*records[-1].values(), flush=True)
+    return records
+
+
+def latency_record(lesson, control, rate, taken, gave_up):
+    """Median and 95th percentile of the milliseconds that the moves of a control took."""
+    p50, p95 = np.percentile(taken, [50, 95]).round().tolist() if taken else (None, None)
     return {
         "lesson": lesson,
         "explorer": control.explorer,
         "control": control.label,
-        "model": control.calls_a_model,
         "throttle": rate,
-        "moves": len(seconds),
-        "p50": p50,
-        "p95": p95,
-        "gave_up": len(seconds) < times,
+        "moves": len(taken),
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "model": control.calls_a_model,
+        "gave_up": gave_up,
     }
 
 
 def latency_table(records):
-    """Milliseconds a move by explorer and control."""
+    """One line for every record."""
     rows = [("lesson", "explorer", "control", "x slower", "moves", "p50 ms", "p95 ms", "")]
     for record in records:
-        times = [f"{1000 * record[p]:.0f}" if record["moves"] else "-" for p in ("p50", "p95")]
-        marks = ["model"] * record["model"] + [f"GAVE UP after {GIVE_UP / 1000:g} s"] * record["gave_up"]
         names = (record["lesson"], record["explorer"], record["control"])
+        times = [f"{record[p]:.0f}" if record["moves"] else "-" for p in ("p50_ms", "p95_ms")]
+        marks = ["model"] * record["model"]
+        if record["gave_up"]:
+            marks.append(f"GAVE UP: {record['gave_up']} in {GIVE_UP / 1000:g} s")
         rows.append((*names, f"{record['throttle']:g}", str(record["moves"]), *times, ", ".join(marks)))
     return text_table(rows, left=3)
 
