@@ -64,7 +64,8 @@ def best_of_n(
 ) -> dict[str, float]:
     """The mean true score of the reply kept, by what ranks the n: R itself is the ceiling.
 
-    `implicit reward` is sum log pi/pi_ref, `likelihood` sum log pi; `one draw` keeps the first.
+    `implicit reward` is sum log pi/pi_ref, the likelihoods sum log pi and sum log pi_ref; `one draw` keeps
+    the first.
     """
     rows = sample_rest(sampler, tokenizer, [pair.chosen.prompt_ids for pair in pairs], n, seed=seed)
     owners = [pair.pair.prompt for pair in pairs for _ in range(n)]
@@ -76,7 +77,8 @@ def best_of_n(
     R = np.array([true_score(prompt, text) for prompt, text in zip(owners, texts, strict=True)])
     ranks = {
         "one draw": -(np.arange(len(R)) % n),
-        "likelihood": np.array([sum(s.logp_policy) for s in scores]),
+        "reference's likelihood": np.array([sum(s.logp_reference) for s in scores]),
+        "policy's likelihood": np.array([sum(s.logp_policy) for s in scores]),
         "implicit reward": np.array([sum(s.rewards(1.0)) for s in scores]),
         "R itself": R,
     }

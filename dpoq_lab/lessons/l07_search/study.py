@@ -12,7 +12,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.intervals import across_tables, plus_minus
+from dpoq_lab.intervals import across, across_tables, plus_minus
 from dpoq_lab.lessons.study import Study
 from dpoq_lab.objectives import DPO
 from dpoq_lab.order_notes.language import held_out_seed, order_pairs, true_score
@@ -25,6 +25,7 @@ from dpoq_lab.order_notes.recipe import (
     train_base,
     tuned,
 )
+from dpoq_lab.order_notes.scoring import best_of_n
 from dpoq_lab.search.generate import continuations
 from dpoq_lab.views.tables import Table
 
@@ -35,15 +36,17 @@ UNDERFITTED = replace(SIZES["laptop"], base_steps=200, sft_steps=40)  # fitted o
 
 @dataclass(frozen=True)
 class SearchSize:
-    """How the policies are trained, and how many held-out prompts are searched at which widths."""
+    """How the policies are trained, how many held-out prompts are searched at which widths, and the draws of
+    best of n."""
 
     training: Size
     prompts: int
     widths: tuple[int, ...]
+    draws: int
 
 
 TINY = replace(UNDERFITTED, notes=640, pairs=64, base_steps=3, sft_steps=2, dpo_steps=2)
-SEARCH_SIZES = {"ci": SearchSize(TINY, 6, (1, 2)), "laptop": SearchSize(UNDERFITTED, 60, WIDTHS)}
+SEARCH_SIZES = {"ci": SearchSize(TINY, 6, (1, 2), 2), "laptop": SearchSize(UNDERFITTED, 60, WIDTHS, 16)}
 
 
 def train_searched(size: Size, seed: int) -> dict[str, PreTrainedModel]:
@@ -134,9 +137,23 @@ def measure(size: SearchSize, seeds: int, out: Path) -> tuple[dict, str]:
     stored = stored_policies().models
     fitted = {name: stored[name] for name in ("SFT", "DPO from SFT")}
     pairs = encode(order_pairs(size.prompts, held_out_seed(0)))
-    record = {"prompts": size.prompts, "underfitted": summary}
+    record = {"prompts": size.prompts, "underfitted": summary, "draws": size.draws}
     record["fitted, seed 0"] = search_table(fitted, pairs, size.widths, 0)
+    record["best of n"] = across([best_of_draws(size, seed) for seed in range(seeds)])
     return record, str(search_results(summary, "score"))
+
+
+def best_of_draws(size: SearchSize, seed: int) -> dict[str, float]:
+    """The stored SFT model draws, and one of its draws is kept by each ranking; prompts and draws by seed."""
+    sft, dpo = (stored_policies().models[name] for name in ("SFT", "DPO from SFT"))
+    pairs = encode(order_pairs(size.prompts, held_out_seed(seed)))
+    return best_of_n(sft, dpo, sft, note_tokenizer(), pairs, size.draws, seed)
+
+
+def drop(summary: dict, name: str, measure: str = "score") -> list[float]:
+    """By seed, what a policy loses from width 5 to 20 with plain sums."""
+    five, twenty = (summary[name][f"width {width}, penalty 0"][measure]["values"] for width in (5, 20))
+    return [a - b for a, b in zip(five, twenty, strict=True)]
 
 
 def search_results(summary: dict, measure: str) -> Table:
