@@ -1,8 +1,10 @@
-"""How sure a figure is: Wilson intervals of shares, t intervals over seeds."""
+"""How sure a figure is: Wilson intervals of shares, t intervals over seeds, McNemar's test on pairs."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
 
@@ -28,6 +30,20 @@ def accuracy_with_interval(margins: list[float]) -> dict:
     return {"accuracy": round(mean, 4), "interval_95": [round(low, 4), round(high, 4)], "pairs": len(margins)}
 
 
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> dict:
+    """Two ways to be right on the same items: how often only one of them is, and the exact p-value of equal.
+
+    Both (n,). McNemar's test: under equality the items on which only one is right fall to either by a coin.
+    """
+    pairs = list(zip(first, second, strict=True))
+    only_first, only_second = (
+        sum(a and not b for a, b in side) for side in (pairs, [p[::-1] for p in pairs])
+    )
+    n = only_first + only_second
+    p = float(binomtest(only_first, n).pvalue) if n else 1.0
+    return {"only_first": only_first, "only_second": only_second, "p": p}
+
+
 Row = dict[str, float]  # measure -> its value in one seed
 
 
@@ -36,6 +52,11 @@ def over_seeds(values: list[float]) -> dict:
     n, sd = len(values), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
     half = float(student_t.ppf(0.975, n - 1)) * sd / n**0.5 if n > 1 else float("nan")
     return {"mean": float(np.mean(values)), "sd": sd, "half_95": half, "values": [float(v) for v in values]}
+
+
+def contrast(ours: dict, theirs: dict) -> dict:
+    """`over_seeds` of the difference, seed by seed, of two rows of `over_seeds` over the same seeds."""
+    return over_seeds([a - b for a, b in zip(ours["values"], theirs["values"], strict=True)])
 
 
 def across(rows: list[Row]) -> dict[str, dict]:

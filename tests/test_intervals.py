@@ -9,6 +9,8 @@ from dpoq_lab.intervals import (
     accuracy_with_interval,
     across,
     across_tables,
+    contrast,
+    mcnemar,
     over_seeds,
     plus_minus,
     wilson_interval,
@@ -51,3 +53,19 @@ def test_a_tie_counts_one_half():
     assert accuracy([0.0, 0.0]) == 0.5
     assert math.isnan(accuracy([]))
     assert accuracy_with_interval([1.0, 1.0])["pairs"] == 2
+
+
+def test_mcnemar_by_hand():
+    """Right alone: the first on 4 items, the second on 1. Of 5 coins, 0, 1, 4 or 5 heads: 12/32."""
+    first = [True] * 4 + [False] + [True, True, False]
+    second = [False] * 4 + [True] + [True, True, False]
+    assert mcnemar(first, second) == {"only_first": 4, "only_second": 1, "p": pytest.approx(12 / 32)}
+    assert mcnemar(second, first)["only_second"] == 4
+    assert mcnemar([True], [True])["p"] == 1
+
+
+def test_a_contrast_is_the_interval_of_the_differences_seed_by_seed():
+    """Differences 1, 2, 3: mean 2, sd 1, half-width 4.303/sqrt(3), though each row alone spreads far more."""
+    found = contrast(over_seeds([11.0, 2.0, 103.0]), over_seeds([10.0, 0.0, 100.0]))
+    assert found["values"] == [1, 2, 3]
+    assert found["half_95"] == pytest.approx(4.3027 / 3**0.5, abs=1e-3)

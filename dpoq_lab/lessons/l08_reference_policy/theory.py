@@ -31,6 +31,16 @@ def chosen_and_rejected(R: np.ndarray, mu: np.ndarray) -> tuple[np.ndarray, np.n
     return chosen, 2 * mu - chosen
 
 
+def first_step(pi_ref: np.ndarray, chosen: np.ndarray, rejected: np.ndarray) -> float:
+    """Where the mean chosen reward goes at DPO's first step from `pi_ref`, up to a factor above 0; laws (N,).
+
+    For a table and a natural gradient: at pi = pi_ref every pair pushes with beta/2, so the step of log pi is
+    (mu_w - mu_l)/pi_ref, whose mean under pi_ref is 0. Its mean under mu_w is <mu_w - pi_ref, mu_w - mu_l>
+    weighted by 1/pi_ref.
+    """
+    return float(((chosen - pi_ref) * (chosen - rejected) / pi_ref).sum())
+
+
 def chosen_reward_by_beta(pi_ref: Levels, r: Levels, betas: np.ndarray) -> np.ndarray:
     """E[chosen reward] at pi* for pairs drawn from pi_ref, at each beta, (B,)."""
     R, found = trajectory_sums(r), []
