@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from dpoq_lab.views.figures import Figure
+from dpoq_lab.views.theme import STYLE
 from dpoq_lab.views.token_view import who_said_what
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ def slider(name: str, value: float, low: float, high: float, step: float) -> wid
 def row(*controls: widgets.Widget) -> widgets.HBox:
     """Controls side by side, or below one another where the page is narrow or enlarged."""
     return widgets.HBox(controls, layout={"flex_flow": "row wrap"})
+
+
+class Styled(widgets.VBox):
+    """Widgets below one another, and once for them all the style of what they show."""
+
+    def __init__(self, children: Iterable[widgets.Widget]) -> None:
+        super().__init__([widgets.HTML(STYLE, layout={"display": "none"}), *children])
 
 
 class LiveFigure(widgets.HTML):

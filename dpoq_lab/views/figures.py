@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Protocol
 
-from dpoq_lab.views.theme import page_part
+from dpoq_lab.views.theme import STYLE, box
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Figure:
         return f"<svg {what}>{self.body}</svg>"
 
     def html(self) -> str:
-        """The reading, the picture below it, and their style."""
+        """The reading and the picture below it."""
         reading = f'<figcaption class="dpoq-reading">{escape(self.reading)}</figcaption>'
-        return page_part(f'<figure class="dpoq-figure">{reading}{self.svg()}</figure>')
+        return box(f'<figure class="dpoq-figure">{reading}{self.svg()}</figure>')
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,12 @@ class Showable(Protocol):
 
 
 def show(*parts: Showable | str) -> None:
-    """Show figures, tables, or HTML that `views` made, below one another; a console gets their readings."""
+    """Show figures, tables, or HTML that `views` made, with its style; a console gets their readings."""
     from IPython.display import display
 
     for part in parts:
-        display(_Shown(part, "") if isinstance(part, str) else _Shown(part.html(), part.reading))
+        html, reading = (part, "") if isinstance(part, str) else (part.html(), part.reading)
+        display(_Shown(STYLE + html, reading))
 
 
 def beside(*figures: Figure, alt: str, reading: str, gap: float = 20) -> Figure:

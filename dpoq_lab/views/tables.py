@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from dpoq_lab.views.theme import page_part
+from dpoq_lab.views.theme import box
 from dpoq_lab.views.token_view import signed
 
 Rows = Sequence[Sequence[str]]
@@ -32,11 +32,11 @@ class Table:
         return str(self)
 
     def html(self) -> str:
-        """The table for people, escaped, with its style."""
+        """The table for people, escaped."""
         head, *rest = self.rows
         lines = self._line(head, "th") + "".join(self._line(row, "td") for row in rest)
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        return page_part(f'<table class="dpoq-table">{caption}{lines}</table>', "dpoq-scroll")
+        return box(f'<table class="dpoq-table">{caption}{lines}</table>', "dpoq-scroll")
 
     def _line(self, row: Sequence[str], kind: str) -> str:
         if len(row) == 1 < len(self.rows[0]):

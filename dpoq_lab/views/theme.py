@@ -90,6 +90,6 @@ color:var(--jp-ui-font-color2)}}
 </style>"""
 
 
-def page_part(html: str, kind: str = "") -> str:
-    """HTML with the style that it needs, wherever it is put; `kind` is a further class of its box."""
-    return f'{STYLE}<div class="dpoq {kind}">{html}</div>'
+def box(html: str, kind: str = "") -> str:
+    """HTML that takes the theme's colours where `STYLE` is in the page; `kind` is a further class."""
+    return f'<div class="dpoq {kind}">{html}</div>'

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from dpoq_lab.encoding import BoundaryError, EncodedPair, encode_response, flaw_mask
 from dpoq_lab.preferences import Pair, Span
 from dpoq_lab.rewards import TokenScores, score_responses
-from dpoq_lab.views.controls import COLUMN, on_change, pair_dropdown, prompt_text, row, slider
+from dpoq_lab.views.controls import COLUMN, Styled, on_change, pair_dropdown, prompt_text, row, slider
 from dpoq_lab.views.token_picker import TokenPicker
 from dpoq_lab.views.token_view import cells, legend, signed, visible, who_said_what
 
@@ -16,7 +16,7 @@ ROLES = ("chosen", "rejected")
 REWARD = "r = beta log pi/pi_ref, nats"
 
 
-class TokenExplorer(widgets.VBox):
+class TokenExplorer(Styled):
     """The token rewards of preference pairs under a policy and its reference.
 
     `pair`, `beta`, `edit` (the text boxes) and `pickers` are the widgets; moving beta calls no model.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from dpoq_lab.views.theme import page_part
+from dpoq_lab.views.theme import box
 from dpoq_lab.views.token_view import Cell, strip
 
 
@@ -48,4 +48,4 @@ class TokenPicker(widgets.VBox):
         """Draw anew, also what the kernel thinks is drawn: the page has its own idea of what is chosen."""
         self._drawn += 1
         turn = f"<!-- {self._drawn} -->"
-        self._strip.value = page_part(strip(self.cells, self.label, self.selected)) + turn
+        self._strip.value = box(strip(self.cells, self.label, self.selected)) + turn

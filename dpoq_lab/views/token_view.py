@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 from dpoq_lab.preferences import Message
-from dpoq_lab.views.theme import page_part
+from dpoq_lab.views.theme import box
 
 _LINES = Path(__file__).with_name("strip.js").read_text(encoding="utf-8").splitlines()
 _ACT = escape("\n".join(line for line in _LINES if not line.startswith("//")), quote=True)
@@ -65,11 +65,11 @@ def heat_map(
 ) -> str:
     """One response as a strip of coloured tokens with their numbers; a wavy underline marks a known flaw.
 
-    What the policy did not choose is grey, in a dotted frame, and has no number. `legend` brings the style.
+    What the policy did not choose is grey, in a dotted frame, and has no number.
     """
     title = f'<div class="dpoq-caption">{escape(caption)}</div>' if caption else ""
     name = f"{caption}: {len(tokens)} tokens, sum {signed(sum(values))}"
-    return f'<div class="dpoq">{title}{strip(cells(tokens, values, limit, flaws, actions), name)}</div>'
+    return box(title + strip(cells(tokens, values, limit, flaws, actions), name))
 
 
 def strip(shown: list[Cell], name: str, selected: int = -1) -> str:
@@ -93,10 +93,10 @@ def _token(cell: Cell, selected: bool, reached: bool) -> str:
 
 
 def legend(limit: float, quantity: str = "r = beta log pi/pi_ref, nats") -> str:
-    """The colour scale, the switch to the size for presenting, and the style: once, before the strips."""
+    """The colour scale, and the switch to the size for presenting: once, before the strips."""
     low, high = signed(-limit), signed(limit)
     switch = f'<button type="button" class="dpoq-size" onclick="{_LARGER}">larger, smaller</button>'
-    return page_part(f'{low} <span class="dpoq-scale"></span> {high} &nbsp; {escape(quantity)}{switch}')
+    return box(f'{low} <span class="dpoq-scale"></span> {high} &nbsp; {escape(quantity)}{switch}')
 
 
 def visible(token: str) -> str:

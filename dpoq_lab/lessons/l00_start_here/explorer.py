@@ -2,11 +2,11 @@
 
 import ipywidgets as widgets
 
-from dpoq_lab.views.controls import WIDE_CHOICE, on_change, row, slider
+from dpoq_lab.views.controls import WIDE_CHOICE, Styled, on_change, row, slider
 from dpoq_lab.views.token_view import heat_map, legend, signed
 
 
-class RunViewer(widgets.VBox):
+class RunViewer(Styled):
     """Heat maps of a stored `tokens.jsonl`: choose a pair, move beta; no model is called."""
 
     def __init__(self, records: list[dict], beta: float = 0.1) -> None:
@@ -17,15 +17,16 @@ class RunViewer(widgets.VBox):
         self.pair = widgets.Dropdown(options=options, description="pair", layout=WIDE_CHOICE)
         self.beta = slider("beta", beta, 0.01, 1.0, 0.01)
         self.view = widgets.HTML()
+        scale = widgets.HTML(legend(self._limit))
         on_change((self.pair, self.beta), self._render)
-        super().__init__([row(self.pair, self.beta), self.view])
+        super().__init__([row(self.pair, self.beta), scale, self.view])
         self._render()
 
     def _render(self) -> None:
         maps = [
             stored_heat_map(record, self.beta.value, self._limit) for record in self._pairs[self.pair.value]
         ]
-        self.view.value = legend(self._limit) + "".join(maps)
+        self.view.value = "".join(maps)
 
 
 def stored_heat_map(record: dict, beta: float, limit: float) -> str:

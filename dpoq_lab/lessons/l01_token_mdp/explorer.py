@@ -17,7 +17,7 @@ from dpoq_lab.theory.token_mdp import (
     reply_names,
     state_names,
 )
-from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 from dpoq_lab.views.tables import terms_table
 from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.trees import tree_figure
@@ -25,7 +25,7 @@ from dpoq_lab.views.trees import tree_figure
 ALT = "The tree of replies with r, pi_ref and pi* on each token, V* in each state, R and p at each end"
 
 
-class RewardExplorer(widgets.VBox):
+class RewardExplorer(Styled):
     """Q*, V* and pi* of a tree while `beta` and the `reward` of one `edge` move.
 
     `r` and `solution` are what the widgets made; `picture` shows them and says the result in a line, `terms`

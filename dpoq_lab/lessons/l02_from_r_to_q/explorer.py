@@ -17,7 +17,7 @@ from dpoq_lab.theory.token_mdp import (
     state_names,
     trajectory_sums,
 )
-from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 from dpoq_lab.views.tables import terms_table
 from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.trees import tree_figure
@@ -25,7 +25,7 @@ from dpoq_lab.views.trees import tree_figure
 ALT = "The tree of replies with Q, pi and the reward that they imply on each token, V in each state"
 
 
-class LogitExplorer(widgets.VBox):
+class LogitExplorer(Styled):
     """The reward of which given logits are the optimal Q-function, while the logits of one state move.
 
     `state`, `logits` (a slider a token), `shift` and `beta` are the widgets, `Q`, `r` and `solution` what

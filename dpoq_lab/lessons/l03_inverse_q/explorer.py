@@ -8,7 +8,7 @@ from dpoq_lab.theory.example_trees import TOKENS, polite_tree
 from dpoq_lab.theory.population_dpo import all_pairs, fit_dpo
 from dpoq_lab.theory.soft_bellman import implicit_reward, reverse_kl, solve
 from dpoq_lab.theory.token_mdp import TokenMDP, state_names, trajectory_sums
-from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 
 LOG_BETAS = np.linspace(-1, 0.5, 16)
 STEPS = 50  # enough for the sum and the mean; without EOS there is no end
@@ -20,7 +20,7 @@ def token_names(mdp: TokenMDP) -> list[str]:
     return [token + where for where in after for token in TOKENS]
 
 
-class ReductionExplorer(widgets.VBox):
+class ReductionExplorer(Styled):
     """Population DPO on the readable tree: `beta`, the `reward` of 'thanks' after 'no', the `reduction`."""
 
     def __init__(self) -> None:

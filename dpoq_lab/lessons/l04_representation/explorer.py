@@ -9,7 +9,7 @@ from dpoq_lab.theory.example_trees import TOKENS, polite_tree
 from dpoq_lab.theory.population_dpo import all_pairs, undetermined
 from dpoq_lab.theory.soft_bellman import implicit_reward, preference, shape, solve
 from dpoq_lab.theory.token_mdp import Levels, largest, reply_names, terminal_only, trajectory_sums
-from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 from dpoq_lab.views.trees import tree_figure
 
 ALT = (
@@ -18,7 +18,7 @@ ALT = (
 )
 
 
-class RepresentationExplorer(widgets.VBox):
+class RepresentationExplorer(Styled):
     """The readable tree with r and A* = beta log pi*/pi_ref on each token.
 
     `late` moves reward along the path to the end, `phi` is the potential of the state after 'no', `end`

@@ -1,12 +1,10 @@
 """Lesson 05's explorer: what DPO's loss does to one pair."""
 
-import ipywidgets as widgets
-
 from dpoq_lab.lessons.l05_train_dpo.figures import dpo_loss_figure
-from dpoq_lab.views.controls import LiveFigure, on_change, row, slider
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 
 
-class LossExplorer(widgets.VBox):
+class LossExplorer(Styled):
     """-log sigma(beta d) and how hard it pushes, for the log-ratio difference d of one pair."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.order_notes.language import held_out_seed, order_pairs
 from dpoq_lab.order_notes.recipe import encode
 from dpoq_lab.views.charts import GREY, MORE, Look, Series, axis, chart, named_axis
-from dpoq_lab.views.controls import LiveFigure, on_change, row
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import heat_map, legend
 
@@ -59,7 +59,7 @@ def sweep_figure(
     )
 
 
-class CreditExplorer(widgets.VBox):
+class CreditExplorer(Styled):
     """`axis` and `step` choose a stored run, `measure` what is drawn, `reply` whose tokens are shown.
 
     `train` trains the chosen run again on pairs of its own, for at most `live_steps` steps.

@@ -12,8 +12,8 @@ from dpoq_lab.order_notes.recipe import BETA, Policies
 from dpoq_lab.search.beams import Search, SearchTree, beam_search
 from dpoq_lab.search.scorers import ModelScorer, Scorer
 from dpoq_lab.theory.token_mdp import Tokens
-from dpoq_lab.views.controls import COLUMN, LiveFigure, on_change, pair_dropdown, row
-from dpoq_lab.views.theme import page_part
+from dpoq_lab.views.controls import COLUMN, LiveFigure, Styled, on_change, pair_dropdown, row
+from dpoq_lab.views.theme import box
 from dpoq_lab.views.token_view import signed, visible
 
 POLICIES = ("base", "SFT", "DPO from SFT", "DPO from base")
@@ -102,7 +102,7 @@ class BeamPanel(widgets.VBox):
         text = self._text(best.tokens)
         score = true_score(self._pair.pair.prompt, text)
         state = "ended" if best.finished else "cut, it never ended"
-        self.reading.value = page_part(
+        self.reading.value = box(
             f"<b>{state}</b> after {len(best.tokens)} tokens, log pi {signed(best.log_pi)}, "
             f"true score <b>{signed(score)}</b> of +6<br>{escape(text)}"
         )
@@ -111,7 +111,7 @@ class BeamPanel(widgets.VBox):
         self.picture.draw(search_figure(self.found.tree, self._words, self._hovers, at, said))
 
 
-class SearchExplorer(widgets.VBox):
+class SearchExplorer(Styled):
     """`pair` chooses the prompt, `step` lets both trees grow; `left` and `right` are the two searches."""
 
     def __init__(self, policies: Policies, pairs: list[EncodedPair]) -> None:

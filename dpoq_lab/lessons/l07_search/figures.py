@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dpoq_lab.intervals import contrast, over_seeds, plus_minus
+from dpoq_lab.lessons.l07_search.study import drop
 from dpoq_lab.search.beams import SearchTree
 from dpoq_lab.views.charts import (
     GREY,
@@ -22,6 +24,7 @@ from dpoq_lab.views.charts import (
     symbol,
 )
 from dpoq_lab.views.figures import Figure
+from dpoq_lab.views.whiskers import whisker_figure
 
 WINDOW, COLUMN, ROW, TOP = 4, 126, 21, 44  # steps drawn at once; pixels
 STATUS = {"kept": MORE, "pruned": Look("grey", "", INK.symbol), "finished": Look("less", "", "star")}
@@ -111,4 +114,25 @@ def width_figure(
         axis(title, ends),
         f"{title} by beam width, a line a policy, whiskers 95% over seeds",
         reading,
+    )
+
+
+def drop_figure(summary: dict) -> Figure:
+    """What each policy loses from width 5 to 20 with plain sums, and the paired contrast with SFT's loss."""
+    losses = {name: over_seeds(drop(summary, name)) for name in summary}
+    against = {
+        f"{name} less SFT": contrast(row, losses["SFT"]) for name, row in losses.items() if name != "SFT"
+    }
+    low, high = (
+        (min(row["values"]) for row in losses.values()),
+        (max(row["values"]) for row in losses.values()),
+    )
+    return whisker_figure(
+        [(name, {"drop": row}) for name, row in (losses | against).items()],
+        {"drop": "true score lost from width 5 to 20"},
+        "What each policy loses from beam width 5 to 20 with plain sums, and the differences from SFT's loss "
+        "on the same seeds, a dot a seed, whiskers 95%",
+        f"Losses lie between {min(low):+.2f} and {max(high):+.2f} by seed; "
+        + ", ".join(f"{name}: {plus_minus(row, '+')}" for name, row in against.items())
+        + ".",
     )

@@ -12,7 +12,7 @@ from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.objectives import DPO
 from dpoq_lab.order_notes.recipe import STAGES, Policies, encode
 from dpoq_lab.training import trained_copy
-from dpoq_lab.views.controls import LiveFigure, on_change, row
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row
 from dpoq_lab.views.curves import pair_curves
 
 LIVE_SEED, LIVE_PAIRS = 200, 500
@@ -24,7 +24,7 @@ class _Stopped(Exception):
     """Raised inside a live run to end it; what is done is in its checkpoint."""
 
 
-class ReferenceExplorer(widgets.VBox):
+class ReferenceExplorer(Styled):
     """`run` chooses stored curves; `start`, `pairs`, `beta`, `lr` a live run that `go` and `stop` drive.
 
     A live run trains in a thread and keeps a checkpoint every 5 steps; after a change it begins anew.

@@ -78,6 +78,7 @@ RUNS = (
 RULES: dict[str, Callable[[float, float], bool]] = {
     "room": lambda kl_w, kl_l: kl_w > THRESHOLD,
     "nearer law": lambda kl_w, kl_l: kl_w > kl_l,
+    "always below 0": lambda kl_w, kl_l: False,  # the trivial baseline
 }
 
 
@@ -227,6 +228,11 @@ def agreement(row: dict, rule: Callable[[float, float], bool]) -> int:
     """In how many seeds `rule`, which sees only KLs before training, has the chosen sign right."""
     values = (row[name]["values"] for name in ("kl_w_ref", "kl_l_ref", "chosen_reward"))
     return sum(rule(kl_w, kl_l) == (reward > 0) for kl_w, kl_l, reward in zip(*values, strict=True))
+
+
+def mostly_right(table: dict, rule: Callable[[float, float], bool]) -> int:
+    """In how many runs `rule` has the sign right in at least four of five seeds."""
+    return sum(agreement(row, rule) >= 0.8 * len(row["chosen_reward"]["values"]) for row in table.values())
 
 
 def agreement_table(table: dict) -> Table:

@@ -8,13 +8,13 @@ from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.lessons.l09_proxy_tuning.figures import next_word_figure
 from dpoq_lab.search.scorers import ModelScorer
 from dpoq_lab.theory.mixtures import mixed_logits
-from dpoq_lab.views.controls import LiveFigure, on_change, pair_dropdown, row, slider
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, pair_dropdown, row, slider
 from dpoq_lab.views.token_view import visible
 
 SHOWN = 8  # words
 
 
-class ProxyExplorer(widgets.VBox):
+class ProxyExplorer(Styled):
     """`pair` chooses a prompt, `told` is the reply so far, `lam` steers, `proxy` is the small tuned model.
 
     `log_pis` holds log pi of the next word, (V,), of base, proxy and reference.

@@ -6,6 +6,7 @@ import pytest
 
 from dpoq_lab.commands.cli import main
 from dpoq_lab.encoding import encode_pairs
+from dpoq_lab.lessons.l07_search.figures import drop_figure
 from dpoq_lab.lessons.l07_search.study import describe, repeated, reply_to, searches, shared
 from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.order_notes.language import order_pairs
@@ -62,3 +63,12 @@ def test_what_the_lesson_says_of_figure_2():
         row[m]["mean"] for ways in summary.values() for row in ways.values() for m in ("copied", "repeated")
     )
     assert biggest < 0.02
+
+
+def test_the_data_cannot_tell_whether_dpo_loses_more_than_sft():
+    """The lesson's sentence: no paired contrast from width 5 to 20 leaves 0 outside its interval."""
+    figure = drop_figure(stored_record("order-notes-search", "search")["underfitted"])
+    contrasts = [row["drop"] for name, row in figure.data.items() if name.endswith("less SFT")]
+    assert len(contrasts) == 3
+    assert all(abs(row["mean"]) < row["half_95"] for row in contrasts)
+    assert figure.data["SFT"]["drop"]["mean"] < figure.data["SFT"]["drop"]["half_95"]

@@ -15,6 +15,7 @@ from dpoq_lab.lessons.l08_reference_policy.study import (
     agreement,
     both_log_pi,
     kls_before,
+    mostly_right,
     sft_pairs,
 )
 from dpoq_lab.lessons.study import stored_record
@@ -75,7 +76,7 @@ def test_agreement_counts_seeds_whose_sign_a_rule_had_right():
         "kl_l_ref": {"values": [1.0, 2.0, 3.0]},
         "chosen_reward": {"values": [0.1, -0.1, -0.1]},
     }
-    assert [agreement(row, rule) for rule in RULES.values()] == [2, 3]
+    assert [agreement(row, rule) for rule in RULES.values()] == [2, 3, 2]
 
 
 def test_the_command_writes_what_it_measured(tmp_path, capsys):
@@ -118,9 +119,12 @@ def test_both_halves_of_figure_3_are_in_the_table(table):
     assert min(chosen["SFT 80 on both, off-policy pairs"]) > 0
 
 
-def test_which_law_is_nearer_predicts_the_sign_better_than_the_room_alone(table):
-    room, nearer = (sum(agreement(table[run.name], rule) for run in STARTS) for rule in RULES.values())
-    assert (room, nearer) == (18, 23)
+def test_no_rule_is_much_better_than_always_below_0_over_all_runs(table):
+    """Right in four of five seeds, of 14 runs; by seed, of 70; by seed for the five starts, of 25."""
+    assert [mostly_right(table, rule) for rule in RULES.values()] == [6, 8, 7]
+    assert [sum(agreement(row, rule) for row in table.values()) for rule in RULES.values()] == [42, 45, 41]
+    starts = [sum(agreement(table[run.name], rule) for run in STARTS) for rule in RULES.values()]
+    assert starts == [18, 23, 15]
 
 
 def test_where_the_claim_fails(table):
