@@ -217,6 +217,30 @@ def test_row_1_implicit_reward_is_the_optimal_advantage(seed):
 
 
 @TREES
+def test_the_soft_advantage_averages_out_in_the_exponent(seed):
+    """E_ref[exp(A*/beta)] = 1 at every state; the mean of A* is a KL under pi*, minus a KL under pi_ref."""
+    mdp, r = tree(seed)
+    pi = solve(mdp, r).pi
+    for p, ref, A in zip(pi, mdp.pi_ref, implicit_reward(mdp, pi), strict=True):
+        assert (ref * np.exp(A / mdp.beta)).sum(axis=1) == pytest.approx(1, abs=TOL)
+        assert (p * A).sum(axis=1).min() >= -TOL
+        assert (ref * A).sum(axis=1).max() <= TOL
+    assert (pi[0] * implicit_reward(mdp, pi)[0]).sum() > MISS  # it is not 0
+
+
+@TREES
+def test_the_running_sum_of_a_reward_paid_at_the_end_is_the_change_of_value(seed):
+    """sum_{k<t} beta log pi*/pi_ref = V*(s_t) - V*(s_0), which for rewards paid on the way is false."""
+    mdp, r = tree(seed)
+    late = terminal_only(mdp, r)
+    for reward, holds in ((late, True), (r, False)):
+        found = solve(mdp, reward)
+        running = prefix_sums(implicit_reward(mdp, found.pi))
+        gaps = [abs(x - (V - found.V[0][0])).max() for x, V in zip(running, found.V, strict=True)]
+        assert (max(gaps) < TOL) == holds
+
+
+@TREES
 def test_row_2_return_is_start_value_plus_log_ratios(seed):
     """R(y) = V*(s_0) + sum_t beta log pi*/pi_ref, for every y, its EOS included."""
     mdp, r = tree(seed)
