@@ -20,7 +20,7 @@ from playwright.sync_api import Error, Locator
 
 from dpoq_lab.views.tables import text_table
 
-EXPLORER = ".jp-OutputArea-output > .widget-vbox"
+EXPLORER = ".jp-OutputArea-output > .widget-vbox:has(.widget-slider, .widget-dropdown)"
 # The explorers of each lesson, from top to bottom
 EXPLORERS = {
     "00_start_here": ["RunViewer"],
