@@ -220,13 +220,14 @@ def shown(tokens):
 def move_theory(lesson):
     """Lessons 01 to 04: every slider and every choice of the explorer changes what it says or draws."""
     explorer = widget(lesson.page, ".widget-slider")
-    said = explorer.locator(".widget-html-content")
+    said = explorer.locator(".widget-html-content:visible")
     for slider in explorer.locator(".widget-slider").all():
         with changes(said):
             drag(slider, 0.8)
     for choice in explorer.locator(".widget-dropdown select").all():
+        other = 0 if choice.evaluate("select => select.selectedIndex") == 1 else 1
         with changes(said):
-            choice.select_option(index=1)
+            choice.select_option(index=other)
     lesson.shoot("moved")
 
 
@@ -239,7 +240,7 @@ def move_search(lesson):
         drag(sliders.filter(has_text="step"), 0.3)
     with changes(drawn):
         drag(sliders.filter(has_text="width").first, 0.7)
-    with changes(explorer.locator(".widget-html-content")):
+    with changes(explorer.locator(".widget-html-content:visible")):
         explorer.locator("select").last.select_option(label="SFT")
     lesson.shoot("moved")
 
@@ -247,7 +248,7 @@ def move_search(lesson):
 def move_reference(lesson):
     """Lesson 08: stored runs change curves and reading; a live run starts, stops and goes on."""
     explorer = widget(lesson.page, ".widget-dropdown")
-    reading = explorer.locator(".widget-html-content").first
+    reading = explorer.locator(".widget-html-content:visible").first
     with changes(reading), changes(explorer.locator(".dpoq-figure text")):
         explorer.locator("select").first.select_option(index=2)
     with changes(explorer.locator(".dpoq-figure text")):
