@@ -123,16 +123,13 @@ def drop_figure(summary: dict) -> Figure:
     against = {
         f"{name} less SFT": contrast(row, losses["SFT"]) for name, row in losses.items() if name != "SFT"
     }
-    low, high = (
-        (min(row["values"]) for row in losses.values()),
-        (max(row["values"]) for row in losses.values()),
-    )
+    lost = [value for row in losses.values() for value in row["values"]]
     return whisker_figure(
         [(name, {"drop": row}) for name, row in (losses | against).items()],
         {"drop": "true score lost from width 5 to 20"},
         "What each policy loses from beam width 5 to 20 with plain sums, and the differences from SFT's loss "
         "on the same seeds, a dot a seed, whiskers 95%",
-        f"Losses lie between {min(low):+.2f} and {max(high):+.2f} by seed; "
+        f"Losses lie between {min(lost):+.2f} and {max(lost):+.2f} by seed; "
         + ", ".join(f"{name}: {plus_minus(row, '+')}" for name, row in against.items())
         + ".",
     )

@@ -150,9 +150,9 @@ def best_of_draws(size: SearchSize, seed: int) -> dict[str, float]:
     return best_of_n(sft, dpo, sft, note_tokenizer(), pairs, size.draws, seed)
 
 
-def drop(summary: dict, name: str, measure: str = "score") -> list[float]:
-    """By seed, what a policy loses from width 5 to 20 with plain sums."""
-    five, twenty = (summary[name][f"width {width}, penalty 0"][measure]["values"] for width in (5, 20))
+def drop(summary: dict, name: str) -> list[float]:
+    """By seed, the true score that a policy loses from width 5 to 20 with plain sums."""
+    five, twenty = (summary[name][f"width {width}, penalty 0"]["score"]["values"] for width in (5, 20))
     return [a - b for a, b in zip(five, twenty, strict=True)]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dpoq_lab.lessons.l08_reference_policy.study import RUNS
+from dpoq_lab.lessons.l08_reference_policy.study import RUNS, grouped
 from dpoq_lab.views.charts import LESS, MORE, Series, axis, chart
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.whiskers import whisker_figure
@@ -25,12 +25,7 @@ def beta_figure(betas: np.ndarray, exact: np.ndarray, limit: np.ndarray) -> Figu
 
 def reference_figure(table: dict) -> Figure:
     """Rewards and true score after each run, grouped by kind of pairs and settings."""
-    rows, kind = [], ""
-    for run in RUNS:
-        if run.kind != kind:
-            kind = run.kind
-            rows.append((kind, {}))
-        rows.append((run.start.removesuffix(" on chosen"), table[run.name]))
+    rows = [(name, table[run.name] if run else {}) for name, run in grouped()]
     start, after = (table[RUNS[i].name]["chosen_reward"]["mean"] for i in (0, 3))
     return whisker_figure(
         rows,

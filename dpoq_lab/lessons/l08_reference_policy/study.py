@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -192,15 +193,19 @@ def mean_curves(curves: list[dict[str, list[float]]]) -> dict[str, list[float]]:
     return {name: np.mean([c[name] for c in curves], axis=0).round(4).tolist() for name in curves[0]}
 
 
+def grouped() -> list[tuple[str, Run | None]]:
+    """The runs with the names of their starts, below a heading for each kind of pairs and settings."""
+    rows: list[tuple[str, Run | None]] = []
+    for kind, runs in groupby(RUNS, lambda run: run.kind):
+        rows.append((kind, None))
+        rows += [(run.start.removesuffix(" on chosen"), run) for run in runs]
+    return rows
+
+
 def by_kind(table: dict, head: tuple[str, ...], cells: Callable[[dict], tuple[str, ...]]) -> Table:
     """A table: the runs' starts by row, grouped by kind of pairs and settings."""
-    rows, kind = [("", *head)], ""
-    for run in RUNS:
-        if run.kind != kind:
-            kind = run.kind
-            rows.append((kind,))
-        rows.append((f"  {run.start.removesuffix(' on chosen')}", *cells(table[run.name])))
-    return Table(rows)
+    rows = [(f"  {name}", *cells(table[run.name])) if run else (name,) for name, run in grouped()]
+    return Table([("", *head), *rows])
 
 
 def reference_table(table: dict) -> Table:
