@@ -1,6 +1,6 @@
 """Per-token log-probabilities and log-ratios first; SFT, DPO and CPL are sums of them.
 
-Shapes: B responses, R response tokens, V vocabulary. Everything after the model's forward is
+Shapes: B responses, R response tokens, n_actions tokens of the vocabulary. After the model's forward all is
 float32, whatever the training precision: log-ratios are small differences of large sums.
 """
 
@@ -15,7 +15,7 @@ from dpoq_lab.encoding import Batch
 
 
 def response_logits(model: nn.Module, batch: Batch) -> Tensor:
-    """The logits (B, R, V), float32, that predict each response token: l_theta(s_t, .)."""
+    """The logits (B, R, n_actions), float32, that predict each response token: l_theta(s_t, .)."""
     R = batch.response_ids.shape[1]
     logits = model(
         input_ids=batch.input_ids,
@@ -29,7 +29,7 @@ def response_logits(model: nn.Module, batch: Batch) -> Tensor:
 
 def log_probs(logits: Tensor, batch: Batch) -> Tensor:
     """log pi(a_t | s_t) of the actions, (B, R), in nats; 0 at observations and padding."""
-    # = log_softmax(logits)[a_t], without a second (B, R, V) tensor
+    # = log_softmax(logits)[a_t], without a second (B, R, n_actions) tensor
     chosen = logits.gather(-1, batch.response_ids.unsqueeze(-1)).squeeze(-1)
     return (chosen - logits.logsumexp(dim=-1)).masked_fill(~batch.action_mask, 0.0)
 

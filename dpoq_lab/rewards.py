@@ -82,7 +82,7 @@ def _token_scores(
     top: int,
 ) -> TokenScores:
     R, actions = len(response.ids), torch.tensor(response.actions, device=logits.device)
-    log_pi, log_pi_ref = logits[:R].log_softmax(-1), logits_ref[:R].log_softmax(-1)  # (R, V)
+    log_pi, log_pi_ref = logits[:R].log_softmax(-1), logits_ref[:R].log_softmax(-1)  # (R, n_actions)
 
     def at_actions(x: Tensor) -> list[float]:
         return x.sum(-1).masked_fill(~actions, 0.0).tolist()

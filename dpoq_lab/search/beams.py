@@ -112,7 +112,7 @@ def sample(
     tree, rows, parents = SearchTree(), list(range(n)), [0] * n
     ends = [-1] * n  # the last node of each reply
     for step in range(1, room + 1):
-        log_pi = log_pi[parents]  # (open, V)
+        log_pi = log_pi[parents]  # (open, n_actions)
         kept = _only_top(log_pi, top_k) / temperature
         tokens = torch.multinomial(kept.softmax(-1), 1, generator=generator)[:, 0]
         for i, row in enumerate(rows):
@@ -147,7 +147,7 @@ def is_end(scorer: Scorer, length: int, token: int) -> bool:
     return token == scorer.eos or (scorer.limit_is_terminal and length == scorer.limit)
 
 
-# the tree, its open nodes, and sum log pi of their continuations (n, V) -> ranks (n, V)
+# the tree, its open nodes, and sum log pi of their continuations (n, n_actions) -> ranks (n, n_actions)
 Rank = Callable[[SearchTree, list[int], Tensor], Tensor]
 EarlyStopping = Literal[False, True, "never"]
 
@@ -236,7 +236,7 @@ def _beam(
 
 
 def _best(ranks: Tensor, n: int) -> list[tuple[int, int]]:
-    """Row and token of the `n` largest finite ranks (rows, V), best first; ties by row, then by token."""
+    """Row and token of the `n` largest finite ranks (rows, n_actions), best first; ties by row, token."""
     flat = ranks.flatten()
     least = flat.topk(min(n, len(flat))).values[-1]
     near = ((flat >= least) & (flat > -torch.inf)).nonzero()[:, 0]  # ascending, so a stable sort breaks ties

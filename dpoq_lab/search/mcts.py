@@ -15,7 +15,7 @@ from dpoq_lab.theory.token_mdp import Tokens
 @dataclass
 class Place:
     """A state that was reached: the index of its last `node` in the `SearchTree`, -1 for the prompt, its
-    `step`, what the scorer said, and per token, (V,), the best `values` known below and `visits`."""
+    `step`, what the scorer said, and per token, (n_actions,), the best `values` known below and `visits`."""
 
     node: int
     step: int

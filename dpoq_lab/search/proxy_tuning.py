@@ -21,7 +21,7 @@ class ProxyTuning(LogitsProcessor):
 
     @torch.no_grad()
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """log pi of the mixture up to a constant, (B, V)."""
+        """log pi of the mixture up to a constant, (B, n_actions)."""
         seen = (input_ids != self.pad).long()
         places = (seen.cumsum(1) - 1).clamp(min=0)
         log_proxy, log_ref = (

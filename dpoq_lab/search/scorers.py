@@ -1,9 +1,9 @@
 """Next-token scorers: the one thing that a search needs to know of a policy.
 
-`start(prompt)` reads a prompt and returns a state with log pi(.|s_0), (1, V); `step(state, parents, tokens)`
-continues row `parents[i]` of the state with `tokens[i]`, both (n,), and returns the new state with log pi,
-(n, V), in nats. Rows may repeat or drop out, and the old state stays usable: this is all that beams and
-trees ask. `eos` is the token that ends a reply. A sequence holds at most `limit` tokens, prompt included;
+`start(prompt)` reads a prompt and returns a state with log pi(.|s_0), (1, n_actions); `step(state, parents,
+tokens)` continues row `parents[i]` of the state with `tokens[i]`, both (n,), and returns the new state with
+log pi, (n, n_actions), in nats. Rows may repeat or drop out, and the old state stays usable: this is all that beams
+and trees ask. `eos` is the token that ends a reply. A sequence holds at most `limit` tokens, prompt included;
 at the limit a tree's trajectory is complete (`limit_is_terminal`), a model's reply is cut.
 """
 
@@ -24,28 +24,28 @@ class Scorer(Protocol):
     limit_is_terminal: bool
 
     def start(self, prompt: Tokens) -> tuple[Any, Tensor]:
-        """State and log pi(.|s_0), (1, V)."""
+        """State and log pi(.|s_0), (1, n_actions)."""
 
     def step(self, state: Any, parents: Tensor, tokens: Tensor) -> tuple[Any, Tensor]:
-        """State and log pi, (n, V), after `tokens` (n,) were appended to rows `parents` (n,)."""
+        """State and log pi, (n, n_actions), after `tokens` (n,) were appended to rows `parents` (n,)."""
 
 
 class TabularScorer:
-    """A policy `pi`, levels (n_t, V), on the tree of `mdp`; float64. A prompt is a prefix, () the root."""
+    """A policy `pi`, levels (n_t, n_actions), on a tree; float64. A prompt is a prefix, () the root."""
 
     limit_is_terminal = True
 
     def __init__(self, mdp: TokenMDP, pi: Levels) -> None:
         mdp.check_shapes("pi", pi)
-        self._mdp, self.eos, self.limit = mdp, mdp.vocabulary - 1, mdp.horizon
+        self._mdp, self.eos, self.limit = mdp, mdp.n_actions - 1, mdp.horizon
         self._log_pi = [torch.as_tensor(level, dtype=torch.float64).log() for level in pi]
 
     def start(self, prompt: Tokens = ()) -> tuple[tuple[int, Tensor], Tensor]:
-        """State (level, rows of the level) and log pi there, (1, V)."""
+        """State (level, rows of the level) and log pi there, (1, n_actions)."""
         return self._at(len(prompt), torch.tensor([state_of(self._mdp, prompt)]))
 
     def step(self, state: tuple[int, Tensor], parents: Tensor, tokens: Tensor) -> tuple[Any, Tensor]:
-        """Token a leads from state i of level t to state i (V-1) + a of level t+1."""
+        """Token a leads from state i of level t to state i (n_actions - 1) + a of level t+1."""
         level, rows = state
         return self._at(level + 1, rows[parents] * self.eos + tokens)
 
@@ -63,7 +63,7 @@ class ModelScorer:
 
     @torch.no_grad()
     def start(self, prompt: Tokens) -> tuple[DynamicCache, Tensor]:
-        """The cache of the prompt and log pi of the first token, (1, V)."""
+        """The cache of the prompt and log pi of the first token, (1, n_actions)."""
         return self._forward(torch.tensor([list(prompt)]), DynamicCache())
 
     @torch.no_grad()

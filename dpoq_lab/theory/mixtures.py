@@ -23,7 +23,7 @@ def mixed_logits(log_base: Any, log_proxy: Any, log_ref: Any, lam: float) -> Any
 
 
 def token_mixture(base: Levels, proxy: Levels, reference: Levels, lam: float) -> Levels:
-    """Eq. (14) at every state of a tree on which all three are positive, levels (n_t, V)."""
+    """Eq. (14) at every state of a tree on which all three are positive, levels (n_t, n_actions)."""
     return [
         np.exp(log_softmax(mixed_logits(np.log(b), np.log(p), np.log(q), lam), axis=1))
         for b, p, q in zip(base, proxy, reference, strict=True)

@@ -63,7 +63,7 @@ def sample_pairs(pairs: Pairs, n: int, seed: int) -> Pairs:
 
 
 def token_weights(mdp: TokenMDP, reduction: Reduction = "sum", cut: int | None = None) -> csr_array:
-    """c(y; s, a), the weight of log pi(a|s)/pi_ref(a|s) in the score of each trajectory, (N, states * V).
+    """c(y; s, a), the weight of log pi(a|s)/pi_ref(a|s) in a trajectory's score, (N, states * n_actions).
 
     'sum' is eq. (9); 'mean' divides by the number of tokens; 'sum without EOS' leaves the EOS term out.
     `cut` keeps only the first `cut` tokens, as a maximal length does: what is longer is not terminal.
@@ -74,18 +74,18 @@ def token_weights(mdp: TokenMDP, reduction: Reduction = "sum", cut: int | None =
         raise ValueError(f"cut is {cut}; a response keeps at least one token")
     every = trajectories(mdp)
     offsets = np.cumsum([0, *(len(level) for level in mdp.pi_ref[:-1])])
-    columns = (every.states + offsets) * mdp.vocabulary + every.tokens  # (N, H)
+    columns = (every.states + offsets) * mdp.n_actions + every.tokens  # (N, H)
     steps = np.arange(mdp.horizon)
     kept = steps < np.minimum(every.lengths, cut or mdp.horizon)[:, None]  # (N, H)
     weight = kept / kept.sum(axis=1, keepdims=True) if reduction == "mean" else kept.astype(np.float64)
     if reduction == "sum without EOS":
-        weight[every.tokens == mdp.vocabulary - 1] = 0
+        weight[every.tokens == mdp.n_actions - 1] = 0
     nature = np.concatenate(mdp.chance)  # (states,)
     weight[(every.states >= 0) & nature[every.states + offsets]] = 0
     rows, step = np.nonzero(weight)
     return csr_array(
         (weight[rows, step], (rows, columns[rows, step])),
-        shape=(mdp.n_trajectories, mdp.n_states * mdp.vocabulary),
+        shape=(mdp.n_trajectories, mdp.n_states * mdp.n_actions),
     )
 
 
@@ -113,7 +113,7 @@ def fit_dpo(
     after `max_iterations`. Raises ValueError if a pair holds a disallowed trajectory.
     """
     C = token_weights(mdp, reduction, cut)
-    pi_ref, allowed = np.concatenate(mdp.pi_ref), np.concatenate(mdp.allowed)  # (states, V)
+    pi_ref, allowed = np.concatenate(mdp.pi_ref), np.concatenate(mdp.allowed)  # (states, n_actions)
     _refuse_disallowed(C, allowed, pairs)
     log_ref = np.log(pi_ref, where=allowed, out=np.full(pi_ref.shape, -np.inf))
 
@@ -160,19 +160,19 @@ def _refuse_disallowed(C: csr_array, allowed: np.ndarray, pairs: Pairs) -> None:
 
 
 def undetermined(mdp: TokenMDP, pairs: Pairs, reduction: Reduction = "sum", cut: int | None = None) -> Levels:
-    """Which pi(a|s) the pairs leave open, levels (n_t, V) of bool.
+    """Which pi(a|s) the pairs leave open, levels (n_t, n_actions) of bool.
 
     Fixing every margin of the pairs fixes pi(a|s) unless some direction in policy space moves it and no
     margin. The test is linear, at a generic policy, hence a property of which pairs there are, not of
     their labels; the cost is cubic in the number of tokens.
     """
     C = token_weights(mdp, reduction, cut)
-    allowed = np.concatenate(mdp.allowed)  # (states, V)
+    allowed = np.concatenate(mdp.allowed)  # (states, n_actions)
     _refuse_disallowed(C, allowed, pairs)
     free = allowed & ~np.concatenate(mdp.chance)[:, None]
     pi = np.random.default_rng(0).uniform(1, 2, free.shape) * free
     columns = np.flatnonzero(free)  # (P,)
-    state = columns // mdp.vocabulary
+    state = columns // mdp.n_actions
     pi = pi.ravel()[columns] / pi.sum(axis=1)[state]
     # d log pi(a|s) = d theta(s,a) - sum_b pi(b|s) d theta(s,b)
     tangent = np.eye(len(columns)) - (state[:, None] == state) * pi  # (P, P)

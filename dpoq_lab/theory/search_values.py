@@ -20,12 +20,12 @@ from dpoq_lab.theory.token_mdp import (
 
 
 def up_to_here(x: Levels) -> Levels:
-    """sum_{k<=t} x(s_k, a_k) at each token, levels (n_t, V)."""
+    """sum_{k<=t} x(s_k, a_k) at each token, levels (n_t, n_actions)."""
     return [before[:, None] + level for before, level in zip(prefix_sums(x), x, strict=True)]
 
 
 def value_objective(mdp: TokenMDP, r: Levels, V: Levels) -> Levels:
-    """Eq. (12) for every prefix: sum_{k<=K} (r + beta log pi_ref) + V(s_{K+1}), levels (n_t, V)."""
+    """Eq. (12) for every prefix: sum_{k<=K} (r + beta log pi_ref) + V(s_{K+1}), levels (n_t, n_actions)."""
     paid = [x + mdp.beta * y for x, y in zip(r, log_probs(mdp.pi_ref), strict=True)]
     return [x + y for x, y in zip(up_to_here(paid), next_values(mdp, V), strict=True)]
 

@@ -16,7 +16,7 @@ from dpoq_lab.theory.token_mdp import Levels, TokenMDP, at_endings, next_value, 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """The optimum of eq. (2): `Q` and `pi` with levels (n_t, V), `V` with levels (n_t,)."""
+    """The optimum of eq. (2): `Q` and `pi` with levels (n_t, n_actions), `V` with levels (n_t,)."""
 
     Q: Levels
     V: Levels
@@ -84,14 +84,14 @@ def _value(mdp: TokenMDP, t: int, Q: np.ndarray) -> np.ndarray:
 
 
 def _policy(mdp: TokenMDP, t: int, Q: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """pi = e^{(Q - V)/beta} (eq. 5), or nature's law at a chance node, (n_t, V)."""
+    """pi = e^{(Q - V)/beta} (eq. 5), or nature's law at a chance node, (n_t, n_actions)."""
     nature = mdp.chance[t][:, None]
     # at a chance node e^{Q - V} is no law and can be huge
     return np.where(nature, mdp.pi_ref[t], np.exp(np.where(nature, 0.0, Q - V[:, None]) / mdp.beta))
 
 
 def _beta_log_ref(mdp: TokenMDP, t: int) -> np.ndarray:
-    """beta log pi_ref, (n_t, V), -inf at disallowed actions; at a chance node 0 at the allowed ones."""
+    """beta log pi_ref, (n_t, n_actions), -inf where disallowed; at a chance node 0 at the allowed ones."""
     return mdp.beta * _log(np.where(mdp.chance[t][:, None], mdp.allowed[t], mdp.pi_ref[t]))
 
 
@@ -107,7 +107,7 @@ def preference(R_w: np.ndarray | float, R_l: np.ndarray | float) -> np.ndarray:
 
 
 def log_probs(pi: Levels) -> Levels:
-    """log pi, levels (n_t, V), -inf at disallowed actions."""
+    """log pi, levels (n_t, n_actions), -inf at disallowed actions."""
     return [_log(level) for level in pi]
 
 
@@ -171,7 +171,7 @@ def objective(mdp: TokenMDP, r: Levels, pi: Levels) -> float:
 
 
 def log_ratio(p: Levels, q: Levels) -> Levels:
-    """log p/q, levels (n_t, V); 0 where both are 0, infinite where one is."""
+    """log p/q, levels (n_t, n_actions); 0 where both are 0, infinite where one is."""
     return [_difference(_log(p_t), _log(q_t)) for p_t, q_t in zip(p, q, strict=True)]
 
 

@@ -1,12 +1,13 @@
 """The token MDP on a prefix tree: its states, its trajectories, and exact sums along them.
 
-A state s_t is a prefix of t tokens, an action one of V tokens of which the last, index V-1, is EOS.
+A state s_t is a prefix of t tokens, an action one of n_actions tokens of which the last is EOS.
 A transition is terminal after EOS and, whatever the token, at the horizon: every action of the last
 level t = H-1 ends the trajectory. V*(terminal) = 0 and nothing is discounted.
 
-Shapes: level t has n_t = (V-1)**t states; a quantity per token is a list of H arrays (n_t, V), one per
-state a list of H arrays (n_t,). Token a < V-1 leads from state i of level t to state i*(V-1) + a of
-level t+1. The N trajectories are ordered by the level at which they end, then by state, then by token.
+Shapes: level t has n_t = (n_actions - 1)**t states; one per token is a list of H arrays (n_t, n_actions),
+one per state a list of H arrays (n_t,). Any other token a leads from state i of level t to state
+i * (n_actions - 1) + a of level t+1. The N trajectories are ordered by the level at which they end, then by
+state, then by token.
 All arrays are float64, all logarithms natural, all costs linear in the number of states.
 
 A disallowed action has pi_ref = 0, Q* = -inf, pi* = 0; its reward is ignored and its log-ratio is 0.
@@ -25,7 +26,7 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class TokenMDP:
-    """A prefix tree with its reference policy `pi_ref`, levels (n_t, V), and temperature `beta` > 0.
+    """A prefix tree with its reference policy `pi_ref`, levels (n_t, n_actions), and temperature `beta` > 0.
 
     `allowed` marks with True the actions that exist; without it every action does, and a zero in
     `pi_ref` is an error. `chance` marks with True the states at which nature moves, levels (n_t,); without it
@@ -61,8 +62,8 @@ class TokenMDP:
         object.__setattr__(self, "chance", chance)
 
     @property
-    def vocabulary(self) -> int:
-        """V, the number of tokens, EOS included."""
+    def n_actions(self) -> int:
+        """The number of tokens, EOS included."""
         return self.pi_ref[0].shape[1]
 
     @property
@@ -81,22 +82,22 @@ class TokenMDP:
         return sum(len(level) for level in self.pi_ref[:-1]) + self.pi_ref[-1].size
 
     def check_shapes(self, name: str, x: Sequence[np.ndarray]) -> None:
-        """Raise ValueError unless `x` has H levels (n_t, V)."""
+        """Raise ValueError unless `x` has H levels (n_t, n_actions)."""
         if len(x) != self.horizon:
             raise ValueError(f"{name} has {len(x)} levels; the horizon is {self.horizon}")
-        for t, (level, expected) in enumerate(zip(x, _shapes(self.vocabulary, self.horizon), strict=True)):
+        for t, (level, expected) in enumerate(zip(x, _shapes(self.n_actions, self.horizon), strict=True)):
             if np.shape(level) != expected:
                 raise ValueError(f"{name} level {t}: shape {np.shape(level)}, expected {expected}")
 
     def check_values(self, name: str, x: Sequence[np.ndarray]) -> None:
-        """Raise ValueError unless `x` has H levels (n_t, V), finite at every allowed action."""
+        """Raise ValueError unless `x` has H levels (n_t, n_actions), finite at every allowed action."""
         self.check_shapes(name, x)
         for t, (level, allowed) in enumerate(zip(x, self.allowed, strict=True)):
             _refuse(name, t, ~np.isfinite(level) & allowed, level, "not a finite number")
 
 
-def _shapes(vocabulary: int, horizon: int) -> list[tuple[int, int]]:
-    return [(max(vocabulary - 1, 0) ** t, vocabulary) for t in range(horizon)]
+def _shapes(n_actions: int, horizon: int) -> list[tuple[int, int]]:
+    return [(max(n_actions - 1, 0) ** t, n_actions) for t in range(horizon)]
 
 
 def _check_policy(name: str, pi: Levels, allowed: Levels) -> None:
@@ -118,13 +119,13 @@ def _refuse(name: str, t: int, wrong: np.ndarray, level: np.ndarray, why: str) -
 # Trees and their trajectories.
 
 
-def uniform_tree(vocabulary: int, horizon: int, beta: float) -> TokenMDP:
-    """The tree with pi_ref = 1/V everywhere."""
-    return TokenMDP([np.ones(shape) / vocabulary for shape in _shapes(vocabulary, horizon)], beta)
+def uniform_tree(n_actions: int, horizon: int, beta: float) -> TokenMDP:
+    """The tree with pi_ref = 1 / n_actions everywhere."""
+    return TokenMDP([np.ones(shape) / n_actions for shape in _shapes(n_actions, horizon)], beta)
 
 
 def random_tree(
-    vocabulary: int,
+    n_actions: int,
     horizon: int,
     beta: float,
     seed: int,
@@ -139,7 +140,7 @@ def random_tree(
     """
     rng = stream(seed, "tree")
     pi_ref, allowed = [], []
-    for shape in _shapes(vocabulary, horizon):
+    for shape in _shapes(n_actions, horizon):
         logits = rng.standard_normal(shape)
         mask = rng.random(shape) >= (forbidden if pi_ref else 0)
         mask[:, -1:] = True
@@ -157,7 +158,7 @@ def stream(seed: int, what: str) -> np.random.Generator:
 
 
 def random_reward(mdp: TokenMDP, seed: int, scale: float = 1.0) -> Levels:
-    """A normal reward of standard deviation `scale` for each token, levels (n_t, V)."""
+    """A normal reward of standard deviation `scale` for each token, levels (n_t, n_actions)."""
     rng = stream(seed, "reward")
     return [scale * rng.standard_normal(level.shape) for level in mdp.pi_ref]
 
@@ -165,24 +166,24 @@ def random_reward(mdp: TokenMDP, seed: int, scale: float = 1.0) -> Levels:
 def join_prompts(trees: Sequence[TokenMDP], rewards: Sequence[Levels]) -> tuple[TokenMDP, Levels]:
     """One tree whose level 0 is the draw of a prompt, uniform over `trees`, and its reward, 0 there.
 
-    Token a of level 0 leads to the root of tree a: rho_0 is a chance node. The trees share V, H and
-    beta; there are at most V-1. Raises ValueError otherwise.
+    Token a of level 0 leads to the root of tree a: rho_0 is a chance node. The trees share
+    n_actions, H and beta; there are at most n_actions - 1. Raises ValueError otherwise.
     """
-    V, H, beta = trees[0].vocabulary, trees[0].horizon, trees[0].beta
-    if any((tree.vocabulary, tree.horizon, tree.beta) != (V, H, beta) for tree in trees):
+    n_actions, H, beta = trees[0].n_actions, trees[0].horizon, trees[0].beta
+    if any((tree.n_actions, tree.horizon, tree.beta) != (n_actions, H, beta) for tree in trees):
         raise ValueError("the trees of several prompts must share vocabulary, horizon and beta")
-    if len(trees) > V - 1:
-        raise ValueError(f"{len(trees)} prompts; a vocabulary of {V} has room for {V - 1}")
-    spare = V - 1 - len(trees)  # the unused prompts are disallowed copies of the first
+    if len(trees) >= n_actions:
+        raise ValueError(f"{len(trees)} prompts; a vocabulary of {n_actions} has room for {n_actions - 1}")
+    spare = n_actions - 1 - len(trees)  # the unused prompts are disallowed copies of the first
     trees, rewards = [*trees, *[trees[0]] * spare], [*rewards, *[rewards[0]] * spare]
-    exists = np.arange(V)[None] < V - 1 - spare
+    exists = np.arange(n_actions)[None] < len(trees)
     mdp = TokenMDP(
         [exists / exists.sum(), *_stack([tree.pi_ref for tree in trees])],
         beta,
         [exists, *_stack([tree.allowed for tree in trees])],
         [np.array([True]), *_stack([tree.chance for tree in trees])],
     )
-    return mdp, [np.zeros((1, V)), *_stack(rewards)]
+    return mdp, [np.zeros((1, n_actions)), *_stack(rewards)]
 
 
 def _stack(levels: Sequence[Levels]) -> Levels:
@@ -191,7 +192,7 @@ def _stack(levels: Sequence[Levels]) -> Levels:
 
 def prefix(mdp: TokenMDP, t: int, i: int) -> tuple[int, ...]:
     """The t tokens that lead from s_0 to state `i` of level `t`."""
-    base = mdp.vocabulary - 1
+    base = mdp.n_actions - 1
     return tuple(int(i) // base ** (t - 1 - k) % base for k in range(t))
 
 
@@ -199,7 +200,7 @@ def state_of(mdp: TokenMDP, tokens: Sequence[int]) -> int:
     """The state of level len(tokens) that `tokens`, none of them EOS, lead to: the inverse of `prefix`."""
     i = 0
     for token in tokens:
-        i = i * (mdp.vocabulary - 1) + token
+        i = i * (mdp.n_actions - 1) + token
     return i
 
 
@@ -215,19 +216,19 @@ class Trajectories:
 
 def trajectories(mdp: TokenMDP) -> Trajectories:
     """Every complete trajectory, in the order of `trajectory_sums`; memory N * H."""
-    H, base = mdp.horizon, mdp.vocabulary - 1
+    H, base = mdp.horizon, mdp.n_actions - 1
     tokens, states = (np.full((mdp.n_trajectories, H), -1) for _ in range(2))
     lengths = np.empty(mdp.n_trajectories, dtype=int)
     start = 0
     for t, level in enumerate(mdp.pi_ref):
-        i = np.arange(len(level)) if t < H - 1 else np.repeat(np.arange(len(level)), mdp.vocabulary)
+        i = np.arange(len(level)) if t < H - 1 else np.repeat(np.arange(len(level)), mdp.n_actions)
         rows = slice(start, start + len(i))
         for k in range(t + 1):
             states[rows, k] = i // base ** (t - k)
-            tokens[rows, k] = i // base ** (t - 1 - k) % base if k < t else mdp.vocabulary - 1
+            tokens[rows, k] = i // base ** (t - 1 - k) % base if k < t else mdp.n_actions - 1
         lengths[rows] = t + 1
         start += len(i)
-    tokens[-mdp.pi_ref[-1].size :, H - 1] = np.tile(np.arange(mdp.vocabulary), len(mdp.pi_ref[-1]))
+    tokens[-mdp.pi_ref[-1].size :, H - 1] = np.tile(np.arange(mdp.n_actions), len(mdp.pi_ref[-1]))
     return Trajectories(tokens, states, lengths)
 
 
@@ -250,14 +251,14 @@ def trajectory_sums(x: Levels) -> np.ndarray:
 
 
 def at_endings(mdp: TokenMDP, values: float | np.ndarray) -> Levels:
-    """(N,) values of the terminal states as levels: (n_t, 1) under EOS, (n_{H-1}, V) at the last level."""
+    """(N,) values of the terminal states as levels (n_t, 1) under EOS, (n_{H-1}, n_actions) at the end."""
     values = np.broadcast_to(np.asarray(values, dtype=np.float64), (mdp.n_trajectories,))
     parts = np.split(values, np.cumsum([len(level) for level in mdp.pi_ref[:-1]]))
     return [part.reshape(len(level), -1) for part, level in zip(parts, mdp.pi_ref, strict=True)]
 
 
 def next_value(mdp: TokenMDP, t: int, after: np.ndarray, ending: float | np.ndarray = 0.0) -> np.ndarray:
-    """x(s_{t+1}) of each token of level `t`, (n_t, V), from x at level t+1, `after` (n_{t+1},).
+    """x(s_{t+1}) of each token of level `t`, (n_t, n_actions), from x at level t+1, `after` (n_{t+1},).
 
     `ending` is x at the terminal states that follow level `t`; at the last level `after` is not read.
     """
@@ -268,7 +269,7 @@ def next_value(mdp: TokenMDP, t: int, after: np.ndarray, ending: float | np.ndar
 
 
 def next_values(mdp: TokenMDP, x: Levels, terminal: float | np.ndarray = 0.0) -> Levels:
-    """x(s_{t+1}) of each token, levels (n_t, V), for x with levels (n_t,).
+    """x(s_{t+1}) of each token, levels (n_t, n_actions), for x with levels (n_t,).
 
     `terminal` is x at the terminal states: a number, or (N,) in the order of the trajectories.
     """
@@ -279,7 +280,7 @@ def next_values(mdp: TokenMDP, x: Levels, terminal: float | np.ndarray = 0.0) ->
 def terminal_only(mdp: TokenMDP, r: Levels) -> Levels:
     """The reward that pays the whole return of `r` at the last token and nothing before."""
     endings = at_endings(mdp, trajectory_sums(r))
-    inner = [np.pad(end, ((0, 0), (mdp.vocabulary - 1, 0))) for end in endings[:-1]]
+    inner = [np.pad(end, ((0, 0), (mdp.n_actions - 1, 0))) for end in endings[:-1]]
     return [*inner, endings[-1]]
 
 
@@ -289,9 +290,9 @@ def flat(levels: Levels) -> np.ndarray:
 
 
 def levels(mdp: TokenMDP, x: np.ndarray) -> Levels:
-    """An array (E,) as levels (n_t, V); the inverse of `flat`."""
+    """An array (E,) as levels (n_t, n_actions); the inverse of `flat`."""
     ends = np.cumsum([level.size for level in mdp.pi_ref])
-    return [part.reshape(-1, mdp.vocabulary) for part in np.split(x, ends[:-1])]
+    return [part.reshape(-1, mdp.n_actions) for part in np.split(x, ends[:-1])]
 
 
 def state_names(mdp: TokenMDP, words: Sequence[str]) -> list[str]:

@@ -65,18 +65,18 @@ def ending_labels(r: Levels, solution: Solution) -> list[str]:
 
 
 def tree_rows(mdp: TokenMDP) -> tuple[Levels, Levels]:
-    """The row, from the top, of each state, levels (n_t,), and of what each token leads to, (n_t, V).
+    """The row, from the top, of each state, levels (n_t,), and of what each token leads to, (n_t, n_actions).
 
     Every ending has a row of its own; a state stands in the middle of the rows of its endings.
     """
-    V = mdp.vocabulary
-    sizes = [V]  # endings below a state of each level, from the last level up
+    n_actions = mdp.n_actions
+    sizes = [n_actions]  # endings below a state of each level, from the last level up
     for _ in range(mdp.horizon - 1):
-        sizes.insert(0, (V - 1) * sizes[0] + 1)
+        sizes.insert(0, (n_actions - 1) * sizes[0] + 1)
     first, states, ends = np.zeros(1), [], []
     for size, below in zip(sizes, [*sizes[1:], 1], strict=True):
         states.append(first + (size - 1) / 2)
-        children = first[:, None] + below * np.arange(V)
+        children = first[:, None] + below * np.arange(n_actions)
         ends.append(children + (below - 1) / 2)
         ends[-1][:, -1] = children[:, -1]
         first = children[:, :-1].ravel()
@@ -89,7 +89,7 @@ def tree_figure(mdp: TokenMDP, labels: TreeLabels, alt: str, reading: str) -> Fi
     column = BOX[0] + BEND + 24 + LETTER * max(map(len, [*rows, *labels.below]))
     width = BOX[0] / 2 + column * mdp.horizon + 24 + LETTER * max(map(len, labels.endings))
     states, ends = tree_rows(mdp)
-    depth, starts = _depths(ends), np.repeat(flat(states), mdp.vocabulary)
+    depth, starts = _depths(ends), np.repeat(flat(states), mdp.n_actions)
     body = [
         _edge(labels, look, e, (column * t, start), (column * (t + 1), row))
         for e, (look, t, start, row) in enumerate(zip(labels.looks(), depth, starts, flat(ends), strict=True))

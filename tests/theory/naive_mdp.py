@@ -22,7 +22,7 @@ class Tree:
         }
 
     def table(self, levels):
-        """(prefix, token) -> number, out of levels (n_t, V)."""
+        """(prefix, token) -> number, out of levels (n_t, n_actions)."""
         return {
             (prefix, token): float(level[i][token])
             for t, level in enumerate(levels)

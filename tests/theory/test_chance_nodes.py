@@ -53,7 +53,7 @@ def test_values_and_policy_are_those_of_enumeration(seed):
         for i in range(len(level)):
             s = prefix(mdp, t, i)
             assert solution.V[t][i] == pytest.approx(oracle.V_star(s), abs=TOL)
-            for a in range(mdp.vocabulary):
+            for a in range(mdp.n_actions):
                 assert solution.Q[t][i, a] == pytest.approx(oracle.Q(s, a), abs=TOL)
                 assert solution.pi[t][i, a] == pytest.approx(oracle.pi_star(s, a), abs=TOL)
 
@@ -65,7 +65,7 @@ def test_the_optimum_is_worth_its_value_by_enumeration_and_every_other_policy_le
     best = oracle.J(oracle.table(solution.pi))
     assert best == pytest.approx(solution.V[0][0], abs=TOL)
     assert objective(mdp, r, solution.pi) == pytest.approx(best, abs=TOL)
-    other = random_tree(mdp.vocabulary, mdp.horizon, 1.0, seed + 500).pi_ref
+    other = random_tree(mdp.n_actions, mdp.horizon, 1.0, seed + 500).pi_ref
     mixed = [np.where(c[:, None], ref, x) for c, ref, x in zip(mdp.chance, mdp.pi_ref, other, strict=True)]
     if any((~c).any() for c in mdp.chance):
         assert oracle.J(oracle.table(mixed)) < best - 100 * TOL
@@ -76,11 +76,11 @@ def test_a_step_pays_its_log_ratio_and_the_fall_in_value_to_the_mean_of_what_fol
     """r = beta log pi*/pi_ref + V(s) - E V(s') at the policy's nodes, if nothing is paid at nature's."""
     mdp, r = tree(seed)
     r = [np.where(c[:, None], 0.0, x) for c, x in zip(mdp.chance, r, strict=True)]
-    solution, base = solve(mdp, r), mdp.vocabulary - 1
+    solution, base = solve(mdp, r), mdp.n_actions - 1
     credit = implicit_reward(mdp, solution.pi)
     for t in range(mdp.horizon):
         for i in np.flatnonzero(~mdp.chance[t]):
-            for a in range(mdp.vocabulary):
+            for a in range(mdp.n_actions):
                 to_come = 0.0
                 if a < base and t < mdp.horizon - 1:
                     j = i * base + a

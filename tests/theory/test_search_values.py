@@ -10,8 +10,8 @@ from dpoq_lab.theory.token_mdp import prefix, random_reward, random_tree, state_
 SEEDS = range(20)
 
 
-def instance(seed, beta=0.7, V=4, H=4):
-    mdp = random_tree(V, H, beta, seed)
+def instance(seed, beta=0.7, n_actions=4, H=4):
+    mdp = random_tree(n_actions, H, beta, seed)
     r = random_reward(mdp, seed + 1)
     return mdp, r, solve(mdp, r)
 

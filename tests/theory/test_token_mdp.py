@@ -122,7 +122,7 @@ def test_solver_agrees_with_recursion_over_dictionaries(seed, options):
         for i in range(len(level)):
             s = prefix(mdp, t, i)
             assert solution.V[t][i] == pytest.approx(oracle.V_star(s), abs=TOL)
-            for a in range(mdp.vocabulary):
+            for a in range(mdp.n_actions):
                 if a in oracle.tokens(s):
                     assert solution.Q[t][i, a] == pytest.approx(oracle.Q(s, a), abs=TOL)
                     assert solution.pi[t][i, a] == pytest.approx(oracle.pi_star(s, a), abs=TOL)
@@ -153,7 +153,7 @@ def test_sums_laws_and_divergences_agree_with_enumeration(seed, options):
 
 
 def test_a_tree_solved_by_hand():
-    """V=2 (a, EOS), H=2, beta=1/2, pi_ref = 1/2 everywhere; 'aa' is paid 1/2 ln 3 at its last token.
+    """two tokens (a, EOS), H=2, beta=1/2, pi_ref = 1/2 everywhere; 'aa' is paid 1/2 ln 3 at its last token.
 
     Divided by beta = 1/2, in logarithms of:   r/beta   + log pi_ref   + V(s')/beta   = Q/beta
       state (a), the last level:     a         3          1/2             1              3/2
@@ -206,9 +206,9 @@ def test_row_1_implicit_reward_is_the_optimal_advantage(seed):
     # without the reference: Q* - V* of the paper's convention is beta log pi*, not the advantage
     assert gap([Q - V[:, None] for Q, V in zip(solution.Q, solution.V, strict=True)], implicit) > MISS
     # V(terminal) = V of the state that ended, instead of 0
-    stays = [np.repeat(V[:, None], mdp.vocabulary, 1) for V in solution.V]
+    stays = [np.repeat(V[:, None], mdp.n_actions, 1) for V in solution.V]
     after = [
-        np.where(np.arange(mdp.vocabulary) == mdp.vocabulary - 1, stay, next_)
+        np.where(np.arange(mdp.n_actions) == mdp.n_actions - 1, stay, next_)
         for stay, next_ in zip(stays, next_values(mdp, solution.V), strict=True)
     ]
     assert gap(implicit, add(r, [a - s for a, s in zip(after, stays, strict=True)])) > MISS
@@ -251,7 +251,7 @@ def test_row_2_return_is_start_value_plus_log_ratios(seed):
     log_ratios = trajectory_sums(implicit)
     assert abs(R - V_0 + log_ratios).max() > MISS  # the printed minus sign before the sum
     assert abs(R + V_0 - log_ratios).max() > MISS  # the printed minus sign before V*(s_0)
-    without_eos = [np.where(np.arange(mdp.vocabulary) < mdp.vocabulary - 1, x, 0) for x in implicit]
+    without_eos = [np.where(np.arange(mdp.n_actions) < mdp.n_actions - 1, x, 0) for x in implicit]
     assert abs(R - V_0 - trajectory_sums(without_eos)).max() > MISS
     assert abs(R - V_0 - log_ratios / trajectories(mdp).lengths).max() > MISS  # mean for sum
 
@@ -400,7 +400,7 @@ def test_row_8_the_return_is_all_that_counts(seed):
     means = values_under(mdp, mdp.pi_ref, exponential)
     assert gap([mdp.beta * np.log(mean) for mean in means], sparse.V) < TOL
     # a reward that pays only after EOS forgets what ends at the horizon
-    eos_only = [np.where(np.arange(mdp.vocabulary) == mdp.vocabulary - 1, x, 0) for x in late]
+    eos_only = [np.where(np.arange(mdp.n_actions) == mdp.n_actions - 1, x, 0) for x in late]
     assert gap(implicit, implicit_reward(mdp, solve(mdp, eos_only).pi)) > MISS
 
 

@@ -35,9 +35,9 @@ def test_edges_run_from_their_state_to_where_the_token_leads():
     labels = optimum_labels(MDP, WORDS, R, solve(MDP, R), chosen=0)
     figure = tree_figure(MDP, labels, "alt", "reading")
     states, ends = tree_rows(MDP)
-    starts = np.repeat(flat(states), MDP.vocabulary)
+    starts = np.repeat(flat(states), MDP.n_actions)
     drawn = elements(figure, "path", "dpoq-edge")
-    assert len(drawn) == MDP.n_states * MDP.vocabulary
+    assert len(drawn) == MDP.n_states * MDP.n_actions
     for edge, start, end, width in zip(drawn, starts, flat(ends), labels.width, strict=True):
         data = edge.get("d")
         assert float(data[1:].split("C")[0].split()[1]) == pytest.approx(start * ROW, abs=0.06)

@@ -6,9 +6,10 @@ from scipy.special import expit, logsumexp, softmax
 from dpoq_lab.lessons.check import Case, Exercise, checker
 
 
-def count_replies(V: int, H: int) -> int:
-    """Complete replies of at most H tokens, EOS being one of V: ended by EOS, or by the horizon."""
-    return sum((V - 1) ** t for t in range(H - 1)) + (V - 1) ** (H - 1) * V
+def count_replies(n_actions: int, H: int) -> int:
+    """Complete replies of at most H tokens, EOS being one of n_actions: ended by EOS, or by the horizon."""
+    goes_on = n_actions - 1
+    return sum(goes_on**t for t in range(H - 1)) + goes_on ** (H - 1) * n_actions
 
 
 def reply_preference(r_w: np.ndarray, r_l: np.ndarray) -> float:
@@ -40,18 +41,18 @@ EXERCISES = {
         count_replies,
         [(3, 3), (3, 2), (4, 5), (2, 6)],
         [
-            ("EOS ends the reply; V**H lets the text go on after it.", lambda V, H: V**H),
+            ("EOS ends the reply; n_actions**H lets the text go on after it.", lambda n, H: n**H),
             (
                 "you counted the replies that end in EOS; here the horizon ends a reply too.",
-                lambda V, H: sum((V - 1) ** t for t in range(H)),
+                lambda n, H: sum((n - 1) ** t for t in range(H)),
             ),
             (
                 "those are the replies of exactly H tokens; EOS may come earlier.",
-                lambda V, H: (V - 1) ** (H - 1) * V,
+                lambda n, H: (n - 1) ** (H - 1) * n,
             ),
             (
-                "EOS leads on to no state: V - 1 tokens continue, not V.",
-                lambda V, H: sum(V**t for t in range(H - 1)) + V ** (H - 1) * V,
+                "EOS leads on to no state: n_actions - 1 tokens continue, not all.",
+                lambda n, H: sum(n**t for t in range(H - 1)) + n ** (H - 1) * n,
             ),
         ],
     ),

@@ -66,17 +66,17 @@ class RewardExplorer(Styled):
     def _render(self) -> None:
         mdp, edge = replace(self._mdp, beta=self.beta.value), self.edge.value
         self.solution = solve(mdp, self.r)
-        first = edge - edge % mdp.vocabulary
-        here = slice(first, first + mdp.vocabulary)
+        first = edge - edge % mdp.n_actions
+        here = slice(first, first + mdp.n_actions)
         Q, pi = flat(self.solution.Q), flat(self.solution.pi)
         columns = {
             "r": flat(self.r)[here],
             "beta log pi_ref": mdp.beta * np.log(flat(mdp.pi_ref)[here]),
             "V*(s')": flat(next_values(mdp, self.solution.V))[here],
             "Q*": Q[here],
-            "Q* - V*": Q[here] - flat(self.solution.V)[edge // mdp.vocabulary],
+            "Q* - V*": Q[here] - flat(self.solution.V)[edge // mdp.n_actions],
         }
-        state = self._states[edge // mdp.vocabulary]
+        state = self._states[edge // mdp.n_actions]
         self.terms.value = terms_table(f"Equation (7) at the state: {state}", self._words, columns, pi[here])
         labels = optimum_labels(mdp, self._words, self.r, self.solution, edge)
         self.picture.draw(tree_figure(mdp, labels, ALT, self._reading(mdp, Q[edge], pi[edge])))

@@ -28,7 +28,7 @@ def optimum_labels(
         width=pi,
         change=pi - pi_ref,
         chosen=chosen,
-        marked=chosen // mdp.vocabulary,
+        marked=chosen // mdp.n_actions,
     )
 
 

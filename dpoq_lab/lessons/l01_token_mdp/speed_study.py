@@ -17,7 +17,7 @@ HORIZONS = (10, 12, 14, 16, 18, 20)
 def timings(
     horizons: Sequence[int] = HORIZONS, repeats: int = 3, nature: float = 0.0
 ) -> list[tuple[int, float, float]]:
-    """(nodes, median seconds, peak MiB) of solving random trees with V = 3, one a horizon.
+    """(nodes, median seconds, peak MiB) of solving random trees of 3 tokens, one a horizon.
 
     In each state nature moves with probability `nature`.
     """

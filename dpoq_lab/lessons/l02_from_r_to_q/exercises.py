@@ -7,12 +7,12 @@ from dpoq_lab.lessons.check import Case, Exercise, checker
 
 
 def soft_value(Q: np.ndarray, beta: float) -> float:
-    """V(s) = beta log sum_a e^{Q(s,a)/beta}, eq. (6), for Q (V,)."""
+    """V(s) = beta log sum_a e^{Q(s,a)/beta}, eq. (6), for Q (n_actions,)."""
     return beta * np.log(np.sum(np.exp(Q / beta)))
 
 
 def policy_from_q(q: np.ndarray, pi_ref: np.ndarray, beta: float) -> np.ndarray:
-    """pi(a|s) proportional to pi_ref e^{q/beta}, (V,), for q = Q - beta log pi_ref."""
+    """pi(a|s) proportional to pi_ref e^{q/beta}, (n_actions,), for q = Q - beta log pi_ref."""
     weight = pi_ref * np.exp(q / beta)
     return weight / weight.sum()
 
@@ -20,7 +20,7 @@ def policy_from_q(q: np.ndarray, pi_ref: np.ndarray, beta: float) -> np.ndarray:
 def implied_reward(
     Q: np.ndarray, pi_ref: np.ndarray, V_next: np.ndarray, ends: np.ndarray, beta: float
 ) -> np.ndarray:
-    """r = Q - beta log pi_ref - V(s'), (V,), with V(s') = 0 where `ends`."""
+    """r = Q - beta log pi_ref - V(s'), (n_actions,), with V(s') = 0 where `ends`."""
     return Q - beta * np.log(pi_ref) - np.where(ends, 0.0, V_next)
 
 

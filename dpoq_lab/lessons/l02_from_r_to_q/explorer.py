@@ -65,11 +65,11 @@ class LogitExplorer(Styled):
             self._render()
 
     def _here(self) -> slice:
-        first = self.state.value * self._mdp.vocabulary
-        return slice(first, first + self._mdp.vocabulary)
+        first = self.state.value * self._mdp.n_actions
+        return slice(first, first + self._mdp.n_actions)
 
     def _solved(self, mdp: TokenMDP, shifts: np.ndarray) -> tuple[Levels, Levels]:
-        Q = levels(mdp, self._logits + np.repeat(shifts, mdp.vocabulary))
+        Q = levels(mdp, self._logits + np.repeat(shifts, mdp.n_actions))
         return Q, reward_from_q(mdp, Q)
 
     def _render(self) -> None:
@@ -82,11 +82,11 @@ class LogitExplorer(Styled):
         self._show_terms(mdp)
 
     def _show_terms(self, mdp: TokenMDP) -> None:
-        state, edges = self.state.value, list(range(mdp.n_states * mdp.vocabulary)[self._here()])
+        state, edges = self.state.value, list(range(mdp.n_states * mdp.n_actions)[self._here()])
         names = list(self._words)
         if state:
             edges.append(edge_into(mdp, state))
-            names.append(f"(into this state: {self._words[edges[-1] % mdp.vocabulary]})")
+            names.append(f"(into this state: {self._words[edges[-1] % mdp.n_actions]})")
         columns = {
             "Q": flat(self.Q)[edges],
             "beta log pi_ref": mdp.beta * np.log(flat(mdp.pi_ref)[edges]),
@@ -115,5 +115,5 @@ class LogitExplorer(Styled):
 
 def edge_into(mdp: TokenMDP, state: int) -> int:
     """The edge, 0..E-1, that leads to state 1..S-1."""
-    parent, token = divmod(state - 1, mdp.vocabulary - 1)
-    return parent * mdp.vocabulary + token
+    parent, token = divmod(state - 1, mdp.n_actions - 1)
+    return parent * mdp.n_actions + token

@@ -20,7 +20,7 @@ def true_margin(score_w: float, score_l: float, V_w: float, V_l: float) -> float
 
 
 def centred_Q(log_pi: np.ndarray, log_pi_ref: np.ndarray, beta: float) -> np.ndarray:
-    """Q*(s,a) minus its mean over a, (n, V): beta log pi* minus its mean, as V*(s) is one for all a."""
+    """Q*(s,a) minus its mean over a, (n, n_actions): beta log pi* minus its mean, V* being one for all a."""
     Q = beta * log_pi
     return Q - Q.mean(axis=1, keepdims=True)
 

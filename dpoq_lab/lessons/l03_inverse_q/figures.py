@@ -36,7 +36,7 @@ def reduction_figure(
     here: tuple[float, float],
     score: str,
 ) -> Figure:
-    """Fitted against exact advantages, levels (n_t, V), and KL(pi*||pi_ref) with the first push by `betas`.
+    """Fitted against exact advantages, levels (n_t, n_actions), KL(pi*||pi_ref) and first push by `betas`.
 
     `names` has one text a token, `here` is (beta, KL) of the marked point, `score` begins the reading.
     """

@@ -13,7 +13,7 @@ from dpoq_lab.theory.token_mdp import Levels, TokenMDP, reply_names, trajectorie
 
 
 def settled(mdp: TokenMDP, pairs: Pairs) -> Levels:
-    """Which pi(a|s) have a finite best value on `pairs`, levels (n_t, V) of bool.
+    """Which pi(a|s) have a finite best value on `pairs`, levels (n_t, n_actions) of bool.
 
     Draw an arrow from each reply to those that it beat at least once. Two replies have a finite best
     difference of scores if arrows lead both ways (Ford's condition for Bradley-Terry), and pi(.|s) is
@@ -28,7 +28,7 @@ def settled(mdp: TokenMDP, pairs: Pairs) -> Levels:
     states = trajectories(mdp).states  # (N, H)
     return [
         np.repeat(
-            [[len(set(component[states[:, t] == i])) == 1] for i in range(len(level))], mdp.vocabulary, 1
+            [[len(set(component[states[:, t] == i])) == 1] for i in range(len(level))], mdp.n_actions, 1
         )
         for t, level in enumerate(mdp.pi_ref)
     ]

@@ -46,7 +46,7 @@ class RepresentationExplorer(Styled):
         self._render()
 
     def reward(self) -> Levels:
-        """The reward that the controls describe, levels (n_t, V)."""
+        """The reward that the controls describe, levels (n_t, n_actions)."""
         mdp, late = self._mdp, self.late.value
         moved = [(1 - late) * x + late * y for x, y in zip(self._r, terminal_only(mdp, self._r), strict=True)]
         phi = [np.zeros(len(level)) for level in mdp.pi_ref]
@@ -66,6 +66,6 @@ class RepresentationExplorer(Styled):
         reading = (
             f"Largest change: reward of a token {moved[0]:.2f}, A* of a token {moved[1]:.2f}, "
             f"probability of a preference {flipped:.2f}. Tokens left open by the pairs: {count} of "
-            f"{mdp.n_states * mdp.vocabulary}."
+            f"{mdp.n_states * mdp.n_actions}."
         )
         self.picture.draw(tree_figure(mdp, self.labels, ALT, reading))

@@ -17,7 +17,7 @@ def credit_labels(
 ) -> TreeLabels:
     """r and A* = beta log pi*/pi_ref on the edges, V* in the states, R at the endings.
 
-    An edge rises where A* > 0. A token of `left_open`, levels (n_t, V) of bool, carries a question mark.
+    An edge rises where A* > 0. Tokens of `left_open`, bool levels (n_t, n_actions), carry a question mark.
     """
     A, is_open = flat(implicit_reward(mdp, solution.pi)), flat(left_open)
     return TreeLabels(

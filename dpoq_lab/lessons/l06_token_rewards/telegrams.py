@@ -4,7 +4,7 @@ A prompt states three facts; a reply is a manner, then day, city and price, each
 the next value of its list, then EOS. A fact pays +1 if right, else -1. The manner pays nothing, but a
 hasty writer slips more: it is innocent and makes a later error likely.
 
-As a `token_mdp` tree, V = 3: token 0 is `calmly` or the right value, token 1 `hastily` or the slip,
+As a `token_mdp` tree of 3 tokens: token 0 is `calmly` or the right value, token 1 `hastily` or the slip,
 token 2 is EOS, and H = 5. The 16 replies are in the order of `trajectories`.
 """
 
@@ -24,7 +24,7 @@ from dpoq_lab.theory.token_mdp import Levels, TokenMDP
 TOLD = ("day", "city", "price")
 MANNERS = ("calmly", "hastily")
 P_SLIP = {"calmly": 0.1, "hastily": 0.5}  # how often each fact is wrong; the manners are equally likely
-H, V = len(TOLD) + 2, 3
+H, N_ACTIONS = len(TOLD) + 2, 3
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def by_state(x: np.ndarray) -> Levels:
     levels = []
     for t in range(H):
         states = x[:, t].reshape(2**t, -1)  # replies that share the first t choices
-        level = np.zeros((2**t, V))
+        level = np.zeros((2**t, N_ACTIONS))
         if t < H - 1:
             level[:, :2] = states.reshape(2**t, 2, -1)[:, :, 0]
         else:

@@ -20,12 +20,12 @@ def noisy(x: Levels, size: float, seed: int, what: str = "value") -> Levels:
 
 
 def misses(
-    widths: tuple[int, ...], trees: int = 200, V: int = 4, H: int = 4, beta: float = 1.0
+    widths: tuple[int, ...], trees: int = 200, n_actions: int = 4, H: int = 4, beta: float = 1.0
 ) -> dict[int, float]:
     """How often a beam of each width on the exact pi* misses its likeliest reply, over random trees."""
     missed = dict.fromkeys(widths, 0)
     for seed in range(trees):
-        mdp = random_tree(V, H, beta, seed)
+        mdp = random_tree(n_actions, H, beta, seed)
         pi = solve(mdp, random_reward(mdp, seed)).pi
         best = trajectory_log_probs(pi).max()
         for width in widths:
@@ -54,12 +54,12 @@ def searchers(mdp: TokenMDP, r: Levels, solution: Solution, noise: float, seed: 
 
 
 def regret_curves(
-    sizes: tuple[float, ...], trees: int = 40, V: int = 4, H: int = 4, beta: float = 1.0
+    sizes: tuple[float, ...], trees: int = 40, n_actions: int = 4, H: int = 4, beta: float = 1.0
 ) -> dict[str, np.ndarray]:
     """How far below the best R + beta log pi_ref each search ends, (sizes, trees)."""
     regrets: dict[str, np.ndarray] = {}
     for tree in range(trees):
-        mdp = random_tree(V, H, beta, tree)
+        mdp = random_tree(n_actions, H, beta, tree)
         r = random_reward(mdp, tree)
         solution = solve(mdp, r)
         goal = rankings(mdp, r, solution)["R + beta log pi_ref"]

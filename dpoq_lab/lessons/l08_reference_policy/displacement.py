@@ -1,6 +1,6 @@
 """Likelihood displacement: one pair whose replies share much, both likelihoods fall, something else gains.
 
-First exactly, for a softmax over V replies in one state; then on a language model trained on single pairs
+First exactly, for a softmax over n replies in one state; then on a language model trained on single pairs
 of order notes. After Razin et al. (2025).
 """
 
@@ -30,7 +30,7 @@ GAINS = ("right", "wrong", "same list", "elsewhere")  # groups of words where tw
 def train_one_pair(
     features: np.ndarray, hidden: np.ndarray, w: int, lose: int, steps: int, lr: float, beta: float = 1.0
 ) -> np.ndarray:
-    """log pi of V replies during DPO on one pair, (steps + 1, V); logits are features (V, d) @ hidden (d,).
+    """log pi of n replies during DPO on one pair, (steps + 1, n); logits are features (n, d) @ hidden (d,).
 
     Only `hidden` is trained, as a shared state of a model would be. With features = identity every
     logit is free: the tabular policy.
@@ -64,7 +64,7 @@ def similarity(pi: PreTrainedModel, pair: EncodedPair) -> float:
 
 @torch.no_grad()
 def token_log_pi(pi: PreTrainedModel, response: Response) -> torch.Tensor:
-    """log pi of every word of the vocabulary at each token of a response, (T, V)."""
+    """log pi of every word of the vocabulary at each token of a response, (T, n_actions)."""
     return response_logits(pi, collate([response], note_tokenizer().pad_token_id))[0].log_softmax(-1)
 
 
@@ -100,7 +100,7 @@ def what_gains(before: PreTrainedModel, after: PreTrainedModel, pair: EncodedPai
 def gain_where_they_part(
     before: PreTrainedModel, after: PreTrainedModel, pair: EncodedPair
 ) -> tuple[int, int, torch.Tensor]:
-    """The two tokens where the replies first differ, and each word's change of probability there, (V,)."""
+    """The two tokens where the replies first differ, how probable each word became, (n_actions,)."""
     both = zip(pair.chosen.ids, pair.rejected.ids, strict=False)
     at, (right, wrong) = next((t, words) for t, words in enumerate(both) if words[0] != words[1])
     p, q = (token_log_pi(pi, pair.chosen)[at].exp() for pi in (before, after))

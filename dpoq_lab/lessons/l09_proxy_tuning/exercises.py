@@ -8,7 +8,7 @@ from dpoq_lab.theory.mixtures import mixed_logits
 
 
 def mixture(log_base: np.ndarray, log_proxy: np.ndarray, log_ref: np.ndarray, lam: float) -> np.ndarray:
-    """pi proportional to pi_base (pi_proxy / pi_ref)^lambda (eq. 14), (V,)."""
+    """pi proportional to pi_base (pi_proxy / pi_ref)^lambda (eq. 14), (n_actions,)."""
     return softmax(mixed_logits(log_base, log_proxy, log_ref, lam))
 
 

@@ -17,7 +17,7 @@ SHOWN = 8  # words
 class ProxyExplorer(Styled):
     """`pair` chooses a prompt, `told` is the reply so far, `lam` steers, `proxy` is the small tuned model.
 
-    `log_pis` holds log pi of the next word, (V,), of base, proxy and reference.
+    `log_pis` holds log pi of the next word, (n_actions,), of base, proxy and reference.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.trees import FELL, ROSE, STAYED, tree_figure
 
 MDP, R = mushroom_tree(1.0)
-EDGES = MDP.n_states * MDP.vocabulary
+EDGES = MDP.n_states * MDP.n_actions
 
 
 def test_the_optimum_stands_on_the_tree():

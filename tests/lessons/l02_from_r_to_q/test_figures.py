@@ -8,7 +8,7 @@ from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.trees import FELL, ROSE, STAYED
 
 MDP, _ = mushroom_tree(1.0)
-EDGES = MDP.n_states * MDP.vocabulary
+EDGES = MDP.n_states * MDP.n_actions
 
 
 def test_the_implied_reward_stands_on_the_tree_and_what_moved_is_marked():

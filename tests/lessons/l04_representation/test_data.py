@@ -25,7 +25,7 @@ def pairs(*rows):
     ],
 )
 def test_settled_needs_wins_in_both_directions(rows, start, later):
-    """V=2, H=2: replies EOS, aa, a EOS; state () has all three, state (a) the last two."""
+    """two tokens, H=2: replies EOS, aa, a EOS; state () has all three, state (a) the last two."""
     found = settled(uniform_tree(2, 2, 1.0), pairs(*rows))
     assert [level.all() for level in found] == [start, later]
     assert [level.any() for level in found] == [start, later]
