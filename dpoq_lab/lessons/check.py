@@ -1,12 +1,17 @@
-"""Answer checks that name the student's mistake.
+"""Answer checks that name the student's mistake and show where it fails.
 
-A lesson's `check(id, answer)`, from `checker`, prints one line and returns the answer if it is right, else
+A lesson's `check(id, answer)`, from `checker`, prints a verdict and returns the answer if it is right, else
 the package's own solution, so that the lesson goes on. A check compares with the right value on several
-cases and with the values of known mistakes; an answer that is wrong in another way is still refused.
+cases, smallest first, and with the values of known mistakes; an answer that is wrong in another way is still
+refused. Numbers may be rounded to three decimals by a function, to two where they are typed in.
 """
 
+import dis
+import inspect
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -37,54 +42,105 @@ def checker(exercises: dict[str, Exercise]) -> Callable[[str, Any], Any]:
 
 CORRECT = "correct."
 NOT_ATTEMPTED = "not attempted yet; the lesson goes on with the package's own answer."
+NO_RETURN = "not correct: it gives back nothing; a `return` is missing."
+OTHER = "not correct, and not by one of the usual mistakes."
 
 
 def judge(exercise: Exercise, answer: Any) -> str:
-    """CORRECT, NOT_ATTEMPTED, or a line that names the mistake."""
+    """CORRECT, NOT_ATTEMPTED, NO_RETURN, or a line that names the mistake and one with a failing case."""
     if not callable(exercise.solution):
         return _judge_value(exercise, answer)
     if not callable(answer):
         return "not correct: it is not a function."
-    agreed = True
+    if _is_stub(answer):
+        return NOT_ATTEMPTED
+    failing = ""
     for case in exercise.cases:
-        try:
-            given = answer(*case)
-        except Exception as error:
-            return f"not correct: it stopped with {type(error).__name__}: {error}"
+        given, wanted = _answered(answer, case), exercise.solution(*deepcopy(case))
         if given is None:
-            return NOT_ATTEMPTED
-        agreed = agreed and _same(given, exercise.solution(*case))
-    return CORRECT if agreed else _name_mistake(exercise, answer)
+            return NO_RETURN
+        if not failing and not _same(given, wanted, 6e-4):
+            inputs = zip(inspect.signature(exercise.solution).parameters, case, strict=False)
+            where = ", ".join(f"{name} = {_short(value)}" for name, value in inputs)
+            failing = f"\n  {where}:\n  yours {_short(given)}, expected {_short(wanted)}"
+    return _name_mistake(exercise, answer) + failing if failing else CORRECT
+
+
+def _is_stub(answer: Callable) -> bool:
+    """Does its body hold nothing but `...`, `pass` or a comment?"""
+    code = getattr(answer, "__code__", None)
+    idle = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "COPY_FREE_VARS"}
+    return code is not None and all(
+        step.opname in idle and (step.opname not in ("LOAD_CONST", "RETURN_CONST") or step.argval is None)
+        for step in dis.get_instructions(code)
+    )
+
+
+def _answered(answer: Callable, case: Case) -> Any:
+    """What it returns on a copy of the case, or the exception that it raised."""
+    try:
+        return answer(*deepcopy(case))
+    except Exception as error:
+        return error
 
 
 def _judge_value(exercise: Exercise, answer: Any) -> str:
     if answer is None or answer is ...:
         return NOT_ATTEMPTED
-    if _same(answer, exercise.solution):
+    if _same(answer, exercise.solution, 5e-3):
         return CORRECT
-    return next(
-        (f"not correct: {message}" for message, value in exercise.mistakes if _same(answer, value)), OTHER
-    )
-
-
-OTHER = "not correct, and not by one of the usual mistakes: try it on a case small enough to do by hand."
+    found = (message for message, value in exercise.mistakes if _same(answer, value, 5e-3))
+    return next((f"not correct: {message}" for message in found), OTHER)
 
 
 def _name_mistake(exercise: Exercise, answer: Callable) -> str:
+    errors = (e for e in (_answered(answer, case) for case in exercise.cases) if isinstance(e, Exception))
+    for error in errors:
+        return f"not correct: it stopped with {type(error).__name__}: {error}"
     for message, mistake in exercise.mistakes:
-        if all(_same(answer(*case), mistake(*case)) for case in exercise.cases):
+        if all(_same(_answered(answer, case), mistake(*deepcopy(case)), 6e-4) for case in exercise.cases):
             return f"not correct: {message}"
     return OTHER
 
 
-def _same(given: Any, wanted: Any) -> bool:
+def _same(given: Any, wanted: Any, close: float) -> bool:
+    """Equal up to `close`, absolute and relative; texts up to their case, collections part by part."""
+    if isinstance(wanted, str):
+        return isinstance(given, str) and given.strip().casefold() == wanted.casefold()
+    if isinstance(wanted, dict):
+        return (
+            isinstance(given, dict)
+            and given.keys() == wanted.keys()
+            and all(_same(given[key], wanted[key], close) for key in wanted)
+        )
+    if isinstance(wanted, list | tuple) and not all(isinstance(part, Number) for part in wanted):
+        return (
+            isinstance(given, list | tuple | np.ndarray)
+            and len(given) == len(wanted)
+            and all(_same(*parts, close) for parts in zip(given, wanted, strict=True))
+        )
     try:
         given, wanted = _array(given), _array(wanted)
     except (TypeError, ValueError):
         return False
-    return given.shape == wanted.shape and np.allclose(given, wanted, rtol=1e-4, atol=1e-6)
+    return given.shape == wanted.shape and np.allclose(given, wanted, rtol=close, atol=close)
 
 
 def _array(value: Any) -> np.ndarray:
-    """Numbers of any kind as float64; a tensor of torch without its gradient."""
-    return np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64)
+    """Numbers of any kind as float64 without axes of length 1; a tensor of torch without its gradient."""
+    return np.squeeze(np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64))
+
+
+def _short(value: Any) -> str:
+    """A value in a line of at most 160 characters."""
+    if isinstance(value, Exception):
+        return type(value).__name__
+    if hasattr(value, "detach"):
+        value = value.detach().numpy()
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        text = "[" + ", ".join(_short(part) for part in value) + "]"
+    else:
+        text = str(round(value, 4) if isinstance(value, float) else value)
+    return text if len(text) <= 160 else text[:159] + "\u2026"

@@ -2,7 +2,7 @@
 
 `start(prompt)` reads a prompt and returns a state with log pi(.|s_0), (1, n_actions); `step(state, parents,
 tokens)` continues row `parents[i]` of the state with `tokens[i]`, both (n,), and returns the new state with
-log pi, (n, n_actions), in nats. Rows may repeat or drop out, and the old state stays usable: this is all that beams
+log pi, (n, n_actions), in nats. Rows may repeat or drop out, and the old state stays usable: all that beams
 and trees ask. `eos` is the token that ends a reply. A sequence holds at most `limit` tokens, prompt included;
 at the limit a tree's trajectory is complete (`limit_is_terminal`), a model's reply is cut.
 """

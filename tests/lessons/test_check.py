@@ -3,11 +3,12 @@
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from dpoq_lab import lessons
-from dpoq_lab.lessons.check import CORRECT, NOT_ATTEMPTED, OTHER, checker, judge
+from dpoq_lab.lessons.check import CORRECT, NO_RETURN, NOT_ATTEMPTED, OTHER, Exercise, checker, judge
 
 FOLDERS = sorted(path.parent.name for path in Path(lessons.__path__[0]).glob("l*/exercises.py"))
 TABLES = {name: import_module(f"dpoq_lab.lessons.{name}.exercises") for name in FOLDERS}
@@ -44,14 +45,93 @@ def test_the_untouched_stub_says_so_and_the_lesson_goes_on(name, capsys):
 
 @pytest.mark.parametrize(("name", "message", "wrong"), MISTAKES, ids=[f"{n}: {m}" for n, m, _ in MISTAKES])
 def test_a_known_mistake_is_named_and_not_used(name, message, wrong):
-    assert judge(EXERCISES[name], wrong) == f"not correct: {message}"
+    assert judge(EXERCISES[name], wrong).splitlines()[0] == f"not correct: {message}"
     assert check(name, wrong) is EXERCISES[name].solution
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_any_other_wrong_answer_is_refused(name):
     wrong = (lambda *arguments: torch.tensor(123.0)) if callable(EXERCISES[name].solution) else 123.0
-    assert judge(EXERCISES[name], wrong) == OTHER
+    assert judge(EXERCISES[name], wrong).splitlines()[0] == OTHER
+
+
+def rounded(value, digits):
+    """Every number of a nested answer as it is displayed, arrays and tensors as lists."""
+    if isinstance(value, dict):
+        return {key: rounded(part, digits) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(part, digits) for part in value]
+    if isinstance(value, str):
+        return f" {value.upper()} "
+    return np.asarray(value, dtype=float).round(digits).tolist()
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_a_right_answer_rounded_as_displayed_is_correct(name):
+    solution = EXERCISES[name].solution
+    if callable(solution):
+        assert judge(EXERCISES[name], lambda *case: rounded(solution(*case), 3)) == CORRECT
+    else:
+        assert judge(EXERCISES[name], rounded(solution, 2)) == CORRECT
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_lesson_has_an_exercise_that_names_four_mistakes_or_more(folder):
+    assert max(len(exercise.mistakes) for exercise in TABLES[folder].EXERCISES.values()) >= 4
+
+
+def double(x, levels):
+    return x * np.array([2.0, 4.0]) + len(levels)
+
+
+DOUBLE = Exercise(
+    double,
+    [(1.0, [np.zeros(2)]), (3.0, [np.ones((2, 2)), np.zeros(1)])],
+    [("the levels are not counted.", lambda x, levels: x * np.array([2.0, 4.0]))],
+)
+
+
+def test_a_failing_case_is_shown_with_yours_and_the_expected_value():
+    wrong = "not correct: the levels are not counted."
+    first = "  x = 1.0, levels = [[0.0, 0.0]]:\n  yours [2.0, 4.0], expected [3.0, 5.0]"
+    assert judge(DOUBLE, DOUBLE.mistakes[0][1]) == f"{wrong}\n{first}"
+
+    def right_but_in_the_second_case(x, levels):
+        return double(x, levels) + (x > 2)
+
+    second = (
+        "  x = 3.0, levels = [[[1.0, 1.0], [1.0, 1.0]], [0.0]]:\n  yours [9.0, 15.0], expected [8.0, 14.0]"
+    )
+    assert judge(DOUBLE, right_but_in_the_second_case) == f"{OTHER}\n{second}"
+
+
+def test_a_missing_return_is_told_from_a_stub():
+    def stub(x, levels):
+        """Nothing yet."""
+        # your lines
+
+    def forgotten(x, levels):
+        levels.append(double(x, levels))
+
+    assert judge(DOUBLE, stub) == NOT_ATTEMPTED
+    assert judge(DOUBLE, forgotten) == NO_RETURN
+
+
+def test_an_answer_that_spoils_its_input_is_judged_on_fresh_ones():
+    def spoils(x, levels):
+        answer = double(x, levels)
+        levels.append(None)
+        return answer
+
+    assert judge(DOUBLE, spoils) == judge(DOUBLE, spoils) == CORRECT
+
+
+def test_words_and_collections_are_compared_part_by_part():
+    runs = Exercise({"a": "healthy", "b": ["x", "y"]}, [], [])
+    assert judge(runs, {"a": "Healthy ", "b": ("X", "y")}) == CORRECT
+    assert judge(runs, {"a": "ill", "b": ["x", "y"]}) == OTHER
+    assert judge(runs, {"a": "healthy"}) == OTHER
+    assert judge(runs, {"a": "healthy", "b": ["x"]}) == OTHER
 
 
 def test_an_answer_that_raises_or_is_no_function_is_told():
