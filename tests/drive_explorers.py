@@ -24,7 +24,7 @@ EXPLORER = ".jp-OutputArea-output > .widget-vbox:has(.widget-slider, .widget-dro
 # The explorers of each lesson, from top to bottom
 EXPLORERS = {
     "00_start_here": ["RunViewer"],
-    "01_token_mdp": ["RewardExplorer"],
+    "01_token_mdp": ["Film", "RewardExplorer"],
     "02_from_r_to_q": ["LogitExplorer"],
     "03_dpo_is_inverse_q_learning": ["ReductionExplorer"],
     "04_what_dpo_can_represent": ["RepresentationExplorer"],

@@ -46,6 +46,7 @@ font:15px/1.35 system-ui,sans-serif}}
 .dpoq-figure{{margin:.4em 0;overflow-x:auto}} .widget-html-content:has(.dpoq-figure){{min-width:0}}
 .dpoq-figure svg{{display:block;font:{TYPE}px system-ui,sans-serif;fill:var(--dpoq-ink)}}
 .dpoq-large .dpoq-figure svg{{width:100%;height:auto}}
+.dpoq-question{{font-size:17px;padding:.3em 0}} .dpoq-verdict{{padding:.2em .3em;font-weight:600}}
 .dpoq-reading{{color:var(--dpoq-quiet);padding:.2em .3em}}
 .dpoq-figure .quiet{{fill:var(--dpoq-quiet)}}
 .dpoq-figure .small{{font-size:13px}}

@@ -1,9 +1,12 @@
 """The exercises of lesson 01: solutions, cases, and the mistakes that are named."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
 from dpoq_lab.lessons.check import Case, Exercise, checker
+from dpoq_lab.theory.token_mdp import Levels, random_reward, random_tree
 
 
 def count_replies(n_actions: int, H: int) -> int:
@@ -28,6 +31,29 @@ def bandit_value(R: np.ndarray, pi_ref: np.ndarray, beta: float) -> float:
     return beta * np.log(np.sum(pi_ref * np.exp(R / beta)))
 
 
+def backward_induction(pi_ref: Levels, r: Levels, beta: float) -> tuple[Levels, Levels]:
+    """V* (6), levels (n_t,), and pi* (5), levels (n_t, n_actions), from the last level to the first."""
+    return _rolled_back(pi_ref, r, beta)
+
+
+def _rolled_back(
+    pi_ref: Levels,
+    r: Levels,
+    beta: float,
+    value: Callable[[np.ndarray, float], np.ndarray] = lambda Q, beta: beta * logsumexp(Q / beta, axis=1),
+    children: Callable[[np.ndarray, int], np.ndarray] = lambda V, n: V.reshape(n, -1),
+) -> tuple[Levels, Levels]:
+    """Backward induction with V from Q by `value`, and V of the n states' `children`, (n, n_actions - 1)."""
+    V, pi = [], []
+    for r_t, ref_t in zip(reversed(r), reversed(pi_ref), strict=True):
+        Q = r_t + beta * np.log(ref_t)
+        if V:
+            Q[:, :-1] += children(V[0], len(r_t))
+        V.insert(0, value(Q, beta))
+        pi.insert(0, np.exp((Q - V[0][:, None]) / beta))
+    return V, pi
+
+
 def _one_hot(R: np.ndarray) -> np.ndarray:
     return np.eye(len(R))[np.argmax(R)]
 
@@ -35,6 +61,12 @@ def _one_hot(R: np.ndarray) -> np.ndarray:
 RETURNS: list[Case] = [
     (np.array([1.0, -0.5, 2.0]), np.array([0.2, 0.7, 0.1]), 0.5),
     (np.array([-1.0, 0.3, 0.4, 0.0]), np.array([0.4, 0.1, 0.2, 0.3]), 2.0),
+]
+TREES: list[Case] = [
+    (tree.pi_ref, random_reward(tree, 7 + seed), tree.beta)
+    for seed, tree in enumerate(
+        [random_tree(2, 2, 0.5, 1), random_tree(3, 3, 2.0, 2), random_tree(4, 3, 0.7, 3)]
+    )
 ]
 EXERCISES = {
     "01.1": Exercise(
@@ -117,6 +149,46 @@ EXERCISES = {
             ("that is the hard maximum, the limit beta -> 0.", lambda R, p, b: np.max(R)),
             ("that is the mean under pi_ref, the limit beta -> infinity.", lambda R, p, b: np.sum(p * R)),
             ("pi_ref is missing in Z.", lambda R, p, b: b * logsumexp(R / b)),
+        ],
+    ),
+    "01.5": Exercise(
+        backward_induction,
+        TREES,
+        [
+            (
+                "V*(s') is missing: each state is solved as if every token ended the reply.",
+                lambda p, r, b: _rolled_back(p, r, b, children=lambda V, n: np.zeros((n, len(V) // n))),
+            ),
+            (
+                "pi_ref is missing: Q* contains beta log pi_ref.",
+                lambda p, r, b: _rolled_back([np.ones_like(level) for level in p], r, b),
+            ),
+            (
+                "log pi_ref has lost its beta.",
+                lambda p, r, b: _rolled_back([level ** (1 / b) for level in p], r, b),
+            ),
+            (
+                "V* is a soft maximum; max is the limit beta -> 0.",
+                lambda p, r, b: _rolled_back(p, r, b, value=lambda Q, b: Q.max(axis=1)),
+            ),
+            (
+                "V* has lost the beta in front of its logarithm.",
+                lambda p, r, b: _rolled_back(p, r, b, value=lambda Q, b: logsumexp(Q / b, axis=1)),
+            ),
+            (
+                "that is the mean of Q* under the policy; the entropy that it earns is missing.",
+                lambda p, r, b: _rolled_back(
+                    p, r, b, value=lambda Q, b: (softmax(Q / b, axis=1) * Q).sum(axis=1)
+                ),
+            ),
+            (
+                "the children are taken in another order: state i's stand side by side, in row i.",
+                lambda p, r, b: _rolled_back(p, r, b, children=lambda V, n: V.reshape(-1, n).T),
+            ),
+            (
+                "V and pi are exchanged.",
+                lambda p, r, b: backward_induction(p, r, b)[::-1],
+            ),
         ],
     ),
 }

@@ -89,3 +89,13 @@ class RewardExplorer(Styled):
             f"V*(s_0) {signed(self.solution.V[0][0])}; "
             f"likeliest reply: {self._replies[p.argmax()]}, p {p.max():.2f}."
         )
+
+
+def first_word(explorer: RewardExplorer) -> str | None:
+    """What pi*(not|s_0) did when 'safe' after 'not' pays -1 or less at beta 1; None while it does not."""
+    if flat(explorer.r)[4] > -1 or explorer.beta.value != 1.0:
+        return None
+    said = explorer.solution.pi[0][0, 0].round(2)
+    if said >= 0.86:
+        return "stays 0.86" if said == 0.86 else "rises above 0.86"
+    return "falls, but stays above 0.5" if said > 0.5 else "falls below 0.5"

@@ -11,11 +11,11 @@ from dpoq_lab.views.trees import TreeLabels, edge_words, ending_labels
 
 
 def optimum_labels(
-    mdp: TokenMDP, words: Sequence[str], r: Levels, solution: Solution, chosen: int
+    mdp: TokenMDP, words: Sequence[str], r: Levels, solution: Solution, chosen: int = -1
 ) -> TreeLabels:
     """r, pi_ref and pi* on the edges, V* in the states, R and pi*(y) at the endings.
 
-    An edge rises where pi* > pi_ref. The edge `chosen`, 0..E-1, carries a pointer.
+    An edge rises where pi* > pi_ref. The edge `chosen`, 0..E-1, carries a pointer, -1 none.
     """
     pi_ref, pi = flat(mdp.pi_ref), flat(solution.pi)
     return TreeLabels(
@@ -28,7 +28,7 @@ def optimum_labels(
         width=pi,
         change=pi - pi_ref,
         chosen=chosen,
-        marked=chosen // mdp.n_actions,
+        marked=chosen // mdp.n_actions if chosen >= 0 else -1,
     )
 
 

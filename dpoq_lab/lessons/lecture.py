@@ -1,0 +1,48 @@
+"""What a lesson says to its lecturer: objectives, minutes, what to project, what to skip, what to ask."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from dpoq_lab.paths import kit_folder
+
+
+@dataclass(frozen=True)
+class Lecture:
+    """The `lecture.toml` of a lesson's folder; `name` and `title` are its notebook's.
+
+    `lecture` and `exercises` are minutes, planned; `runs` is seconds, the measured median of all cells.
+    """
+
+    name: str
+    title: str
+    question: str
+    objectives: list[str]
+    lecture: int
+    exercises: int
+    runs: float
+    project: list[str]
+    skip: list[str]
+    ask: str
+    wrong_answer: str
+
+
+def lectures() -> list[Lecture]:
+    """Every lesson's, in order."""
+    return [read_lecture(path) for path in sorted((kit_folder() / "notebooks").glob("*.ipynb"))]
+
+
+def read_lecture(notebook: Path) -> Lecture:
+    """The lecturer's data of one notebook."""
+    folder = next(Path(__file__).parent.glob(f"l{notebook.stem[:2]}_*"))
+    with (folder / "lecture.toml").open("rb") as file:
+        return Lecture(notebook.stem, _title(notebook), **tomllib.load(file))
+
+
+def _title(notebook: Path) -> str:
+    """The first heading of the notebook, without its number."""
+    import nbformat
+
+    first = nbformat.read(notebook, as_version=4).cells[0].source
+    heading = next(line for line in first.splitlines() if line.startswith("# "))
+    return heading.removeprefix(f"# {notebook.stem[:2]} ")
