@@ -23,7 +23,7 @@ from dpoq_lab.views.tables import text_table
 EXPLORER = ".jp-OutputArea-output > .widget-vbox:has(.widget-slider, .widget-dropdown)"
 # The explorers of each lesson, from top to bottom
 EXPLORERS = {
-    "00_start_here": ["RunViewer"],
+    "00_start_here": ["Film", "RunViewer"],
     "01_token_mdp": ["Film", "RewardExplorer"],
     "02_from_r_to_q": ["LogitExplorer"],
     "03_dpo_is_inverse_q_learning": ["ReductionExplorer"],
