@@ -15,6 +15,7 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "beam-speed": "l07_search.speed_study",
     "reference": "l08_reference_policy.study",
     "displacement": "l08_reference_policy.displacement",
+    "diagnosis": "l08_reference_policy.diagnosis",
     "cpl": "l08_reference_policy.cpl",
     "proxy": "l09_proxy_tuning.study",
 }
