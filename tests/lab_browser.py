@@ -271,6 +271,6 @@ def changes(locator):
 
 
 def widget(page, marker):
-    """The outermost box of the explorer that holds an element of this CSS class."""
+    """The outermost box of the explorer, not of a film, that holds an element of this CSS class."""
     inner = page.locator(marker)
-    return page.locator(".jp-OutputArea-output > .widget-vbox", has=inner).first
+    return page.locator(".jp-OutputArea-output > .widget-vbox:not(:has(.widget-play))", has=inner).first

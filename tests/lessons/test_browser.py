@@ -112,6 +112,18 @@ def assert_clean(lesson):
     assert lesson.strangers == []
 
 
+def play_and_predict(lesson):
+    """The film plays, and a prediction is taken down in the explorer that will judge it."""
+    film = lesson.page.locator(".jp-OutputArea-output > .widget-vbox:has(.widget-play)").first
+    with changes(film.locator(".dpoq-reading")):
+        film.locator(".widget-play button").first.click()
+    option = lesson.page.locator(".widget-vbox:has(.dpoq-question) .widget-toggle-buttons button").first
+    verdict = lesson.page.locator(".dpoq-verdict").first
+    expect(verdict).to_contain_text("not predicted yet", timeout=STEP * 1000)
+    option.click()
+    expect(verdict).to_contain_text(f"You predicted: {option.inner_text()}", timeout=STEP * 1000)
+
+
 def move_heat_map(lesson):
     """Lesson 00: pair and beta change the heat map."""
     explorer = widget(lesson.page, ".widget-dropdown")
@@ -287,6 +299,7 @@ def test_a_lesson_runs_and_its_widgets_move(name, lab, browser):
     with opened(browser, lab, name) as lesson:
         lesson.shoot("run")
         assert_clean(lesson)
+        play_and_predict(lesson)
         MOVES[name](lesson)
         assert_clean(lesson)
     assert notebook.read_bytes() == before

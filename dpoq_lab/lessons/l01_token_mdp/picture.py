@@ -34,15 +34,19 @@ def solved(mdp: TokenMDP, labels: TreeLabels, first: int) -> TreeLabels:
     counts = [len(level) for level in mdp.pi_ref]
     state_open = np.repeat(np.arange(mdp.horizon) < first, counts)
     edge_open = np.repeat(state_open, mdp.n_actions)
-    arrow = " \u2192 "
     return TreeLabels(
         words=labels.words,
         above=labels.above,
-        below=[t.split(arrow)[0] if o else t for t, o in zip(labels.below, edge_open, strict=True)],
+        below=[_start(t, " \u2192 ") if o else t for t, o in zip(labels.below, edge_open, strict=True)],
         value=labels.value,
         states=["?" if o else t for t, o in zip(labels.states, state_open, strict=True)],
-        endings=labels.endings if first == 0 else [t.split(",")[0] for t in labels.endings],
+        endings=labels.endings if first == 0 else [_start(t, ",") for t in labels.endings],
         width=np.where(edge_open, 0.0, labels.width),
         change=labels.change,
         open=edge_open,
     )
+
+
+def _start(text: str, end: str) -> str:
+    """The text up to `end`, as long as before, so that no frame is drawn wider than another."""
+    return text.split(end)[0].ljust(len(text), "\u00a0")
