@@ -25,18 +25,18 @@ EXPLORER = ".jp-OutputArea-output > .widget-vbox:has(.widget-slider, .widget-dro
 EXPLORERS = {
     "00_start_here": ["Film", "RunViewer"],
     "01_token_mdp": ["Film", "RewardExplorer"],
-    "02_from_r_to_q": ["LogitExplorer"],
+    "02_from_r_to_q": ["Film", "LogitExplorer"],
     "03_dpo_is_inverse_q_learning": ["ReductionExplorer"],
     "04_what_dpo_can_represent": ["RepresentationExplorer"],
     "05_train_dpo": ["LossExplorer"],
-    "06_token_rewards": ["TokenExplorer", "OrderExplorer", "CreditExplorer"],
-    "07_search": ["SearchExplorer"],
+    "06_token_rewards": ["Film", "BlameExplorer", "OrderExplorer", "CreditExplorer"],
+    "07_search": ["Film", "SearchExplorer"],
     "08_reference_policy": ["ReferenceExplorer"],
     "09_proxy_tuning": ["ProxyExplorer"],
 }
 # Controls that call a model, and those that change nothing before a button is pressed
 MODEL = {
-    "TokenExplorer": {"pair"},
+    "BlameExplorer": {"pair"},
     "OrderExplorer": {"pair", "policy", "colours"},
     "SearchExplorer": {"pair", "policy", "width", "penalty"},
     "ProxyExplorer": {"pair", "proxy"},

@@ -1,9 +1,12 @@
 """The exercises of lesson 02: solutions, cases, and the mistakes that are named."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import logsumexp, softmax
 
 from dpoq_lab.lessons.check import Case, Exercise, checker
+from dpoq_lab.theory.token_mdp import Levels, random_reward, random_tree
 
 
 def soft_value(Q: np.ndarray, beta: float) -> float:
@@ -17,11 +20,40 @@ def policy_from_q(q: np.ndarray, pi_ref: np.ndarray, beta: float) -> np.ndarray:
     return weight / weight.sum()
 
 
-def implied_reward(
-    Q: np.ndarray, pi_ref: np.ndarray, V_next: np.ndarray, ends: np.ndarray, beta: float
-) -> np.ndarray:
-    """r = Q - beta log pi_ref - V(s'), (n_actions,), with V(s') = 0 where `ends`."""
-    return Q - beta * np.log(pi_ref) - np.where(ends, 0.0, V_next)
+def implied_reward(logits: Levels, pi_ref: Levels, beta: float) -> Levels:
+    """The reward, levels (n_t, n_actions), for which a model with `logits`, sampled at temperature 1, is
+    optimal: r = Q - beta log pi_ref - V(s') with Q = beta logits and V by (6), 0 where the reply ends."""
+    return _way_back(logits, pi_ref, beta)
+
+
+def _way_back(
+    logits: Levels,
+    pi_ref: Levels,
+    beta: float,
+    value: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = lambda Q, p, b: (
+        b * logsumexp(Q / b, axis=1)
+    ),
+    children: Callable[[np.ndarray, int], np.ndarray] = lambda V, n: V.reshape(n, -1),
+    sign: float = -1.0,
+) -> Levels:
+    """The way from logits to the reward with V from Q and pi_ref by `value`, V of the n states' `children`,
+    (n, n_actions - 1), and `sign` times V(s')."""
+    r: Levels = []
+    V = np.empty(0)
+    for logits_t, ref_t in zip(reversed(logits), reversed(pi_ref), strict=True):
+        Q = beta * logits_t
+        paid = Q - beta * np.log(ref_t)
+        if r:
+            paid[:, :-1] += sign * children(V, len(Q))
+        r.insert(0, paid)
+        V = value(Q, ref_t, beta)
+    return r
+
+
+def _of_its_own_state(logits: Levels, pi_ref: Levels, beta: float) -> Levels:
+    """Q - beta log pi_ref - V(s): the advantage in the place of the reward."""
+    pairs = zip(logits, pi_ref, strict=True)
+    return [beta * (x - logsumexp(x, axis=1, keepdims=True) - np.log(p)) for x, p in pairs]
 
 
 def reply_return(V_0: float, log_pi: np.ndarray, log_pi_ref: np.ndarray, beta: float) -> float:
@@ -34,20 +66,15 @@ RETURNS: list[Case] = [
     (np.array([-1.0, 0.3, 0.4, 0.0]), np.array([0.4, 0.1, 0.2, 0.3]), 2.0),
 ]
 QS: list[Case] = [(np.array([1.0, -0.5, 2.0]), 0.5), (np.array([-1.0, 0.3, 0.4, 0.0]), 2.0)]
-STATES: list[Case] = [
+TREES: list[Case] = [
     (
-        np.array([1.0, -0.5, 2.0]),
-        np.array([0.2, 0.7, 0.1]),
-        np.array([0.5, -1.0, 3.0]),
-        np.array([False, False, True]),
+        [np.array([[2.0, 1.0]]), np.array([[0.0, 1.0]])],
+        [np.array([[0.6, 0.4]]), np.array([[0.3, 0.7]])],
         0.5,
     ),
-    (
-        np.array([-1.0, 0.3]),
-        np.array([0.4, 0.6]),
-        np.array([1.5, -2.0]),
-        np.array([True, True]),
-        2.0,
+    *(
+        (random_reward(tree, 5 + seed), tree.pi_ref, tree.beta)
+        for seed, tree in enumerate([random_tree(3, 3, 2.0, 2), random_tree(4, 3, 0.7, 3)])
     ),
 ]
 REPLIES: list[Case] = [
@@ -75,6 +102,88 @@ EXERCISES = {
         ],
     ),
     "02.2": Exercise(
+        implied_reward,
+        TREES,
+        [
+            (
+                "V(s') is missing: only the tokens that end the reply have nothing to come.",
+                lambda x, p, b: _way_back(x, p, b, sign=0.0),
+            ),
+            (
+                "solve (7) for r: V(s') changes its sign.",
+                lambda x, p, b: _way_back(x, p, b, sign=1.0),
+            ),
+            (
+                "you subtracted V(s), of the token's own state: that is the advantage. r needs V(s').",
+                _of_its_own_state,
+            ),
+            (
+                "beta log pi_ref is missing: the paper's Q* contains it, the reward does not.",
+                lambda x, p, b: _way_back(x, [np.ones_like(level) for level in p], b),
+            ),
+            (
+                "log pi_ref has lost its beta.",
+                lambda x, p, b: _way_back(x, [level ** (1 / b) for level in p], b),
+            ),
+            (
+                "the logits were taken for Q: that holds for a model sampled at temperature beta. "
+                "At temperature 1, Q = beta * logits.",
+                lambda x, p, b: _way_back([level / b for level in x], p, b),
+            ),
+            (
+                "V has lost the beta in front of its logarithm.",
+                lambda x, p, b: _way_back(x, p, b, value=lambda Q, p, b: logsumexp(Q / b, axis=1)),
+            ),
+            (
+                "Q is to be divided by beta inside the exponential of V.",
+                lambda x, p, b: _way_back(x, p, b, value=lambda Q, p, b: b * logsumexp(Q, axis=1)),
+            ),
+            (
+                "V is a soft maximum; max is the limit beta -> 0.",
+                lambda x, p, b: _way_back(x, p, b, value=lambda Q, p, b: Q.max(axis=1)),
+            ),
+            (
+                "pi_ref weights the sum in V: so it is with q, but the paper's Q* contains pi_ref already.",
+                lambda x, p, b: _way_back(x, p, b, value=lambda Q, p, b: b * logsumexp(Q / b, axis=1, b=p)),
+            ),
+            (
+                "the children are taken in another order: state i's stand side by side, in row i.",
+                lambda x, p, b: _way_back(x, p, b, children=lambda V, n: V.reshape(-1, n).T),
+            ),
+            (
+                "the levels are in reverse order: level 0, the root's, comes first.",
+                lambda x, p, b: implied_reward(x, p, b)[::-1],
+            ),
+        ],
+    ),
+    "02.3": Exercise(
+        [-0.5, 0.3, 0.2, 0.0],
+        [],
+        [
+            ("the policy does not move, but the rewards do.", [0.0, 0.0, 0.0, 0.0]),
+            ("V(s') is subtracted, not added: r = Q - beta log pi_ref - V(s').", [0.5, 0.7, 0.2, 1.4]),
+            ("V(s') is subtracted, not added; so the edge in falls.", [0.5, 0.7, 0.2, 0.0]),
+            ("V(s') is subtracted, not added; so the edge in falls.", [0.5, 0.3, 0.2, 0.0]),
+            ("V(s') is subtracted, not added; so the edge in falls.", [0.5, 0.3, 0.2, 1.0]),
+            ("all signs are exchanged: Q adds, V(s') subtracts.", [0.5, -0.3, -0.2, 0.0]),
+            (
+                "V rises with its Q, and the reward into each state subtracts it; so R stays.",
+                [0.0, 0.5, 0.2, 0.7],
+            ),
+            ("a reward out of a state contains its own Q, which rises.", [-0.5, -0.2, 0.0, -0.7]),
+            (
+                "the edge between the two states feels both: +0.5 from its own Q, -0.2 from V(s').",
+                [-0.5, 0.5, 0.2, 0.0],
+            ),
+            (
+                "the edge between the two states feels both: +0.5 from its own Q, -0.2 from V(s').",
+                [-0.5, 0.5, 0.2, 0.2],
+            ),
+            ("a reply through both takes all three edges: -0.5 + 0.3 + 0.2.", [-0.5, 0.3, 0.2, 0.5]),
+            ("a reply through both takes all three edges: -0.5 + 0.3 + 0.2.", [-0.5, 0.3, 0.2, 0.7]),
+        ],
+    ),
+    "02.4": Exercise(
         policy_from_q,
         RETURNS,
         [
@@ -89,45 +198,6 @@ EXERCISES = {
             ),
             ("beta is missing.", lambda q, p, b: policy_from_q(q, p, 1.0)),
             ("it does not sum to 1.", lambda q, p, b: p * np.exp(q / b)),
-        ],
-    ),
-    "02.3": Exercise(
-        implied_reward,
-        STATES,
-        [
-            (
-                "V at terminal states is 0, whatever a network says about the text after EOS.",
-                lambda Q, p, V, ends, b: Q - b * np.log(p) - V,
-            ),
-            (
-                "beta log pi_ref is missing: the paper's Q* contains it, the reward does not.",
-                lambda Q, p, V, ends, b: Q - np.where(ends, 0, V),
-            ),
-            (
-                "log pi_ref has lost its beta.",
-                lambda Q, p, V, ends, b: Q - np.log(p) - np.where(ends, 0, V),
-            ),
-            (
-                "solve (7) for r: V(s') changes its sign.",
-                lambda Q, p, V, ends, b: Q - b * np.log(p) + np.where(ends, 0, V),
-            ),
-            (
-                "you subtracted V(s); that is the advantage of (10). The reward needs V(s').",
-                lambda Q, p, V, ends, b: Q - b * np.log(p) - soft_value(Q, b),
-            ),
-        ],
-    ),
-    "02.4": Exercise(
-        [0.5, -0.5, 0.0],
-        [],
-        [
-            ("pi does not move, but the reward does.", [0.0, 0.0, 0.0]),
-            (
-                "the reward into the state subtracts V(s'), which the shift raises; so R stays.",
-                [0.5, 0.0, 0.5],
-            ),
-            ("the two signs are exchanged: r = Q - beta log pi_ref - V(s').", [-0.5, 0.5, 0.0]),
-            ("the reply takes the edge in and an edge out; the two changes cancel.", [0.5, -0.5, 0.5]),
         ],
     ),
     "02.5": Exercise(

@@ -29,11 +29,12 @@ class LogitExplorer(Styled):
     """The reward of which given logits are the optimal Q-function, while the logits of one state move.
 
     `state`, `logits` (a slider a token), `shift` and `beta` are the widgets, `Q`, `r` and `solution` what
-    they made; `terms` shows r = Q - beta log pi_ref - V(s') at the state and on the edge into it.
+    they made, `opening` (E,) the logits before any move; `terms` shows r = Q - beta log pi_ref - V(s') at the
+    state and on the edge into it.
     """
 
     def __init__(self, mdp: TokenMDP, words: Sequence[str], Q: Levels) -> None:
-        self._mdp, self._words, self._opening = mdp, words, flat(Q)
+        self._mdp, self._words, self.opening = mdp, words, flat(Q)
         self._logits, self._shifts = flat(Q), np.zeros(mdp.n_states)  # (E,), (S,)
         self._states = state_names(mdp, words)
         names = [(name, s) for s, name in enumerate(self._states)]
@@ -64,6 +65,15 @@ class LogitExplorer(Styled):
             self._shifts[self.state.value] = self.shift.value
             self._render()
 
+    @property
+    def mdp(self) -> TokenMDP:
+        """The tree, with the beta of the slider."""
+        return replace(self._mdp, beta=self.beta.value)
+
+    def logits_raised(self) -> np.ndarray:
+        """How far single logits stand above the opening, (E,), without what was added to all."""
+        return self._logits - self.opening
+
     def _here(self) -> slice:
         first = self.state.value * self._mdp.n_actions
         return slice(first, first + self._mdp.n_actions)
@@ -73,10 +83,10 @@ class LogitExplorer(Styled):
         return Q, reward_from_q(mdp, Q)
 
     def _render(self) -> None:
-        mdp, state = replace(self._mdp, beta=self.beta.value), self.state.value
+        mdp, state = self.mdp, self.state.value
         self.Q, self.r = self._solved(mdp, self._shifts)
         self.solution = solve(mdp, self.r)
-        before = reward_from_q(mdp, levels(mdp, self._opening))
+        before = reward_from_q(mdp, levels(mdp, self.opening))
         labels = implied_labels(mdp, self._words, self.r, before, self.solution, state)
         self.picture.draw(tree_figure(mdp, labels, ALT, self._reading(mdp)))
         self._show_terms(mdp)
@@ -111,6 +121,24 @@ class LogitExplorer(Styled):
             f"moves pi by {pi_moved:.2f}, r of the edges out of it by {signed(moved[self._here()][0])}, "
             f"{into}, and R of a reply by at most {abs(returns).max():.2f}."
         )
+
+
+def reward_into(explorer: LogitExplorer) -> str | None:
+    """What r of the edge into 'not' did as Q of 'safe' after 'not' rose, by 1 or more; None until then.
+
+    All else is as it stands: the reward is compared with that of the same logits before the rise.
+    """
+    edge = explorer.mdp.n_actions + 1
+    Q = flat(explorer.Q)
+    rise = explorer.logits_raised()[edge]
+    if rise < 1 - 1e-9:
+        return None
+    Q[edge] -= rise
+    before = reward_from_q(explorer.mdp, levels(explorer.mdp, Q))
+    moved = float((explorer.r[0][0, 0] - before[0][0, 0]).round(2))
+    if moved >= 0:
+        return "stays" if moved == 0 else "rises as well"
+    return "falls by as much" if -moved >= round(rise, 2) else "falls, by less than that"
 
 
 def edge_into(mdp: TokenMDP, state: int) -> int:

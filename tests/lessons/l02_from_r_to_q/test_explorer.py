@@ -7,10 +7,11 @@ import pytest
 from hand_made import numbers, sweep
 from numpy.testing import assert_allclose
 
-from dpoq_lab.lessons.l02_from_r_to_q.explorer import LogitExplorer, edge_into
+from dpoq_lab.lessons.l02_from_r_to_q.explorer import LogitExplorer, edge_into, reward_into
 from dpoq_lab.theory.example_trees import WORDS, mushroom_tree
 from dpoq_lab.theory.soft_bellman import reward_from_q, solve
 from dpoq_lab.theory.token_mdp import flat, levels, random_reward, state_names, trajectory_sums, uniform_tree
+from dpoq_lab.views.prediction import Prediction
 
 MDP, R = mushroom_tree(1.0)
 
@@ -98,3 +99,24 @@ def test_words_are_escaped_wherever_they_are_shown():
 def test_redrawing_takes_less_than_100_ms(moving):
     times = sweep(moving, (moving.beta, moving.shift, *moving.logits), moving.state)
     assert np.quantile(times, 0.95) < 0.1
+
+
+def test_the_outcome_of_the_prediction_is_what_the_explorer_shows(moving):
+    assert reward_into(moving) is None
+    moving.shift.value = 2.0  # a constant is no single logit
+    assert reward_into(moving) is None
+    moving.logits[1].value += 1.0
+    assert reward_into(moving) == "falls, by less than that"
+    moving.beta.value = 0.1  # 'safe' is hardly said at all: V does not feel it
+    assert reward_into(moving) == "stays"
+    moving.logits[0].value = moving.logits[2].value = -6.0  # nothing but 'safe' is said
+    assert reward_into(moving) == "falls by as much"
+
+
+def test_a_prediction_is_judged_by_the_explorer(moving):
+    prediction = Prediction("?", ["stays", "falls, by less than that"])
+    prediction.judge_by(moving, reward_into)
+    prediction.choice.value = "stays"
+    assert "Now try it" in prediction.verdict.value
+    moving.logits[1].value += 1.0
+    assert "It is: falls, by less than that." in prediction.verdict.value
