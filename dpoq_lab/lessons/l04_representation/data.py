@@ -3,20 +3,33 @@
 Shapes and order of trajectories as in `token_mdp`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from dpoq_lab.theory.example_trees import TOKENS
-from dpoq_lab.theory.population_dpo import Pairs
-from dpoq_lab.theory.token_mdp import Levels, TokenMDP, reply_names, trajectories
+from dpoq_lab.theory.population_dpo import Pairs, undetermined
+from dpoq_lab.theory.token_mdp import (
+    Levels,
+    TokenMDP,
+    flat,
+    reply_names,
+    state_names,
+    trajectories,
+    uniform_tree,
+)
+
+SHORT_TREE = uniform_tree(len(TOKENS), 2, 1.0)  # replies of at most two tokens
+SHORT_REPLIES = reply_names(SHORT_TREE, TOKENS)
 
 
 def settled(mdp: TokenMDP, pairs: Pairs) -> Levels:
     """Which pi(a|s) have a finite best value on `pairs`, levels (n_t, n_actions) of bool.
 
     Draw an arrow from each reply to those that it beat at least once. Two replies have a finite best
-    difference of scores if arrows lead both ways (Ford's condition for Bradley-Terry), and pi(.|s) is
+    difference of sums of r_hat if arrows lead both ways (Ford's condition for Bradley-Terry), and pi(.|s) is
     made of the differences among the replies through s.
     """
     n = mdp.n_trajectories
@@ -57,3 +70,26 @@ def removals(mdp: TokenMDP, pairs: Pairs) -> dict[str, Pairs]:
         "only pairs with the same first token": pairs.keep(same_start),
         "only pairs of replies of three tokens": pairs.keep(long[pairs.first] & long[pairs.second]),
     }
+
+
+def open_states(pairs: Sequence[Sequence[str]]) -> list[str]:
+    """The states of the tree of replies of at most two tokens in which `pairs` of replies leave pi* open.
+
+    A reply is written as its words; EOS may be written so, or as <EOS>. ValueError: no pairs of replies.
+    """
+    if isinstance(pairs, str) or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+        raise ValueError("a list of pairs is expected, each of two replies")
+    if not len(pairs):
+        raise ValueError("there is no pair")
+    first, second = np.array([[_short_reply(reply) for reply in pair] for pair in pairs]).T
+    data = Pairs(first, second, np.full(len(first), 0.5), np.full(len(first), 1 / len(first)))
+    left_open = flat([level.any(axis=1) for level in undetermined(SHORT_TREE, data)])
+    return [name for name, is_open in zip(state_names(SHORT_TREE, TOKENS), left_open, strict=True) if is_open]
+
+
+def _short_reply(text: str) -> int:
+    """The number of a reply, EOS written as <EOS>, EOS or as it is shown."""
+    words = [TOKENS[2] if word.strip("<>\u27e8\u27e9").upper() == "EOS" else word for word in text.split()]
+    if (reply := " ".join(words)) not in SHORT_REPLIES:
+        raise ValueError(f"there is no reply {text!r}")
+    return SHORT_REPLIES.index(reply)

@@ -8,7 +8,7 @@ from dpoq_lab.lessons.l04_representation.figures import credit_labels
 from dpoq_lab.theory.example_trees import TOKENS, polite_tree
 from dpoq_lab.theory.population_dpo import all_pairs, undetermined
 from dpoq_lab.theory.soft_bellman import implicit_reward, preference, shape, solve
-from dpoq_lab.theory.token_mdp import Levels, largest, reply_names, terminal_only, trajectory_sums
+from dpoq_lab.theory.token_mdp import Levels, flat, largest, reply_names, terminal_only, trajectory_sums
 from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 from dpoq_lab.views.trees import tree_figure
 
@@ -22,19 +22,21 @@ class RepresentationExplorer(Styled):
     """The readable tree with r and A* = beta log pi*/pi_ref on each token.
 
     `late` moves reward along the path to the end, `phi` is the potential of the state after 'no', `end`
-    that of the terminal states, `data` removes pairs and marks the tokens left open. `labels` is what
-    stands on the tree.
+    that of the terminal states, the last choice that of the end of `reply` alone; `data` removes pairs and
+    marks the tokens left open. `labels` is what stands on the tree, `changed` how many tokens have another
+    A* than with all controls at 0, to 0.005.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reply: str = f"no thanks {TOKENS[2]}") -> None:
         self._mdp, self._r = polite_tree()
+        self._reply = reply_names(self._mdp, TOKENS).index(reply)
         self._pairs = removals(self._mdp, all_pairs(trajectory_sums(self._r)))
         self._open = {name: undetermined(self._mdp, pairs) for name, pairs in self._pairs.items()}
         self._A = implicit_reward(self._mdp, solve(self._mdp, self._r).pi)
         self.late = slider("reward to the end", 0.0, 0.0, 1.0, 0.05)
         self.phi = slider("Phi after 'no'", 0.0, -2.0, 2.0, 0.1)
         self.end = widgets.ToggleButtons(
-            options=["0", "2 at every end", f"2 at 'no thanks {TOKENS[2]}'"], description="Phi(end)"
+            options=["0", "2 at every end", f"2 at '{reply}'"], description="Phi(end)"
         )
         self.data = widgets.Dropdown(
             options=list(self._pairs), description="data", layout=widgets.Layout(width="32em")
@@ -51,7 +53,7 @@ class RepresentationExplorer(Styled):
         moved = [(1 - late) * x + late * y for x, y in zip(self._r, terminal_only(mdp, self._r), strict=True)]
         phi = [np.zeros(len(level)) for level in mdp.pi_ref]
         phi[1][1] = self.phi.value
-        one = np.array([text == f"no thanks {TOKENS[2]}" for text in reply_names(mdp, TOKENS)])
+        one = np.arange(mdp.n_trajectories) == self._reply
         return shape(mdp, moved, phi, [0.0, 2.0, 2.0 * one][self.end.index])
 
     def _render(self) -> None:
@@ -61,11 +63,17 @@ class RepresentationExplorer(Styled):
         self.labels = credit_labels(mdp, TOKENS, r, solution, left_open)
         R, R_new = trajectory_sums(self._r), trajectory_sums(r)
         moved = [largest(r, self._r), largest(A, self._A)]
+        self.changed = int((abs(flat(A) - flat(self._A)) > 0.005).sum())
         flipped = abs(preference(R_new[:, None], R_new) - preference(R[:, None], R)).max()
         count = int(np.concatenate(left_open).sum())
         reading = (
-            f"Largest change: reward of a token {moved[0]:.2f}, A* of a token {moved[1]:.2f}, "
-            f"probability of a preference {flipped:.2f}. Tokens left open by the pairs: {count} of "
+            f"Largest change: reward of a token {moved[0]:.2f}, A* of a token {moved[1]:.2f} ({self.changed} "
+            f"tokens), probability of a preference {flipped:.2f}. Tokens left open by the pairs: {count} of "
             f"{mdp.n_states * mdp.n_actions}."
         )
         self.picture.draw(tree_figure(mdp, self.labels, ALT, reading))
+
+
+def credits_changed(explorer: RepresentationExplorer) -> str | None:
+    """How many tokens have another credit while one reply's end alone has a Phi; None while none has."""
+    return str(explorer.changed) if explorer.end.index == 2 else None

@@ -5,7 +5,7 @@ import pytest
 from hand_made import redraws
 
 from dpoq_lab.lessons.l04_representation.data import removals
-from dpoq_lab.lessons.l04_representation.explorer import RepresentationExplorer
+from dpoq_lab.lessons.l04_representation.explorer import RepresentationExplorer, credits_changed
 from dpoq_lab.theory.example_trees import polite_tree
 from dpoq_lab.theory.population_dpo import all_pairs, fit_dpo, undetermined
 from dpoq_lab.theory.soft_bellman import implicit_reward, shape, solve
@@ -40,7 +40,7 @@ def test_moving_reward_to_the_end_moves_r_and_no_credit(explorer):
     assert drawn(explorer) != text
     assert sorted(before) == sorted(signed(a) for a in flat(A))
     assert (
-        "reward of a token 2.00, A* of a token 0.00, probability of a preference 0.00"
+        "reward of a token 2.00, A* of a token 0.00 (0 tokens), probability of a preference 0.00"
         in explorer.picture.reading
     )
 
@@ -70,6 +70,23 @@ def test_what_is_not_left_open_is_recovered():
         found = implicit_reward(mdp, fit_dpo(mdp, data).pi)
         for x, y, left_open in zip(found, A, undetermined(mdp, data), strict=True):
             assert abs(x - y)[~left_open].max(initial=0) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("reply", "count"),
+    [("no thanks \u27e8EOS\u27e9", "9"), ("thanks \u27e8EOS\u27e9", "6"), ("\u27e8EOS\u27e9", "3")],
+)
+def test_the_prediction_is_judged_by_the_credits_that_one_end_moves(reply, count):
+    """Every state on the way to the end has three tokens; the reward of one of them changed."""
+    explorer = RepresentationExplorer(reply)
+    assert credits_changed(explorer) is None
+    explorer.late.value, explorer.end.index = 1.0, 1
+    assert credits_changed(explorer) is None
+    before = credits(explorer)
+    explorer.end.index = 2
+    assert credits_changed(explorer) == count
+    assert sum(x != y for x, y in zip(credits(explorer), before, strict=True)) == int(count)
+    assert f"({count} tokens)" in explorer.picture.reading
 
 
 def test_every_move_redraws_within_100_ms():
