@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 STUDIES = {  # name -> the module under `lessons` that holds it
     "solver-speed": "l01_token_mdp.speed_study",
+    "writing": "l05_train_dpo.writing_study",
+    "writing": "l05_train_dpo.writing_study",
     "credit": "l06_token_rewards.credit_study",
     "advantage": "l06_token_rewards.advantage_study",
     "sweep": "l06_token_rewards.sweep_study",
@@ -18,6 +20,8 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "diagnosis": "l08_reference_policy.diagnosis",
     "cpl": "l08_reference_policy.cpl",
     "proxy": "l09_proxy_tuning.study",
+    "next-word": "l09_proxy_tuning.next_word",
+    "reasoning": "l10_reasoning.study",
 }
 
 
