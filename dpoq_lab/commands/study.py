@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 STUDIES = {  # name -> the module under `lessons` that holds it
     "solver-speed": "l01_token_mdp.speed_study",
     "writing": "l05_train_dpo.writing_study",
-    "writing": "l05_train_dpo.writing_study",
     "credit": "l06_token_rewards.credit_study",
     "advantage": "l06_token_rewards.advantage_study",
     "sweep": "l06_token_rewards.sweep_study",
