@@ -26,7 +26,7 @@ EXPLORERS = {
     "00_start_here": ["Film", "RunViewer"],
     "01_token_mdp": ["Film", "RewardExplorer"],
     "02_from_r_to_q": ["Film", "LogitExplorer"],
-    "03_dpo_is_inverse_q_learning": ["ReductionExplorer"],
+    "03_dpo_is_inverse_q_learning": ["Film", "ReductionExplorer"],
     "04_what_dpo_can_represent": ["Film", "RepresentationExplorer"],
     "05_train_dpo": ["LossExplorer"],
     "06_token_rewards": ["Film", "BlameExplorer", "OrderExplorer", "CreditExplorer"],

@@ -21,14 +21,19 @@ def token_names(mdp: TokenMDP) -> list[str]:
 
 
 class ReductionExplorer(Styled):
-    """Population DPO on the readable tree: `beta`, the `reward` of 'thanks' after 'no', the `reduction`."""
+    """Population DPO on the readable tree: `beta`, the `reward` of 'thanks' after 'no', the `reduction`.
+
+    `losses` has the least loss of each reduction that was seen at this beta and reward, by its name.
+    """
 
     def __init__(self) -> None:
         self.beta = slider("beta", 1.0, 0.1, 3.0, 0.1)
         self.reward = slider("r('thanks' after 'no')", 2.0, -2.0, 4.0, 0.25)
         self.reduction = widgets.ToggleButtons(
-            options=["sum", "mean", "sum without EOS"], description="score"
+            options=["sum", "mean", "sum without EOS"], description="fit by"
         )
+        self.losses: dict[str, float] = {}
+        self._at = (0.0, 0.0)
         self.picture = LiveFigure()
         on_change((self.beta, self.reward, self.reduction), self._render)
         super().__init__([row(self.beta, self.reward), self.reduction, self.picture])
@@ -40,7 +45,9 @@ class ReductionExplorer(Styled):
         pi = solve(mdp, r).pi
         pairs = all_pairs(trajectory_sums(r))
         fit = fit_dpo(mdp, pairs, self.reduction.value, max_iterations=STEPS)
-        betas = 10**LOG_BETAS
+        here = (self.beta.value, self.reward.value)
+        self.losses = {**(self.losses if here == self._at else {}), self.reduction.value: fit.loss}
+        self._at, betas = here, 10**LOG_BETAS
         figure = reduction_figure(
             implicit_reward(mdp, pi),
             implicit_reward(mdp, fit.pi),
@@ -51,3 +58,19 @@ class ReductionExplorer(Styled):
             f"{self.reduction.value}: loss {fit.loss:.4f}.",
         )
         self.picture.draw(figure)
+
+
+VISIBLE = 0.01  # nats a pair: what is told from another loss
+NEITHER, MEAN, BOTH = "neither of them", "the mean's alone", "both"
+NO_EOS = "that of the sum without EOS alone"
+
+
+def told_by_the_loss(explorer: ReductionExplorer) -> str | None:
+    """Whose least loss is VISIBLE above the sum's, at one beta and reward; None until all three were seen."""
+    losses = explorer.losses
+    if len(losses) < 3:
+        return None
+    mean, no_eos = (losses[name] > losses["sum"] + VISIBLE for name in ("mean", "sum without EOS"))
+    if mean:
+        return BOTH if no_eos else MEAN
+    return NO_EOS if no_eos else NEITHER

@@ -1,6 +1,6 @@
-"""What lesson 03 draws: fitted against exact advantages, and beta two ways.
+"""What lesson 03 draws: fitted r_hat against exact A*, and beta two ways.
 
-Rewards and advantages share the unit of the Bradley-Terry score, KLs are in nats.
+r_hat, A* and returns share one unit, that of eq. (1); KLs are in nats.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def optimal_kl(mdp: TokenMDP, R: np.ndarray, beta: np.ndarray) -> np.ndarray:
     return (np.exp(log_pi) * (log_pi - log_ref)).sum(axis=1)
 
 
-LIMIT = 6.0  # the advantages beyond +-LIMIT are drawn at the border
+LIMIT = 6.0  # what lies beyond +-LIMIT is drawn at the border
 BORDER = (-LIMIT * 1.08, LIMIT * 1.08)
 
 
@@ -34,21 +34,21 @@ def reduction_figure(
     betas: np.ndarray,
     kl: np.ndarray,
     here: tuple[float, float],
-    score: str,
+    said: str,
 ) -> Figure:
-    """Fitted against exact advantages, levels (n_t, n_actions), KL(pi*||pi_ref) and first push by `betas`.
+    """Fitted r_hat against exact A*, levels (n_t, n_actions), KL(pi*||pi_ref) and first push by `betas`.
 
-    `names` has one text a token, `here` is (beta, KL) of the marked point, `score` begins the reading.
+    `names` has one text a token, `here` is (beta, KL) of the marked point, `said` begins the reading.
     """
     A, found = np.concatenate(exact).ravel(), np.concatenate(fitted).ravel()
-    said = _reading(A, found, *here)
+    measured = _reading(A, found, *here)
     hovers = [f"{n}: A* {signed(a)}, fitted {signed(f)}" for n, a, f in zip(names, A, found, strict=True)]
     return beside(
         _fit(A, found, hovers),
         _two_ways(betas, kl, here),
-        alt="On the left, the fitted advantage of each token against the exact one; on the right, by beta, "
+        alt="On the left, the fitted r_hat of each token against its exact A*; on the right, by beta, "
         "how far the optimum is from the reference and how hard the first step pushes",
-        reading=f"{score} {said}",
+        reading=f"{said} {measured}",
     )
 
 
@@ -58,7 +58,7 @@ def _fit(A: np.ndarray, found: np.ndarray, hovers: list[str]) -> Figure:
         Series("equal", BORDER, BORDER, GREY),
         Series("a token", x, y, Look("more"), "dots", hovers=hovers),
     ]
-    axes = Axis("exact A* of the token", *BORDER), Axis("fitted beta log pi/pi_ref", *BORDER)
+    axes = Axis("exact A* of the token", *BORDER), Axis("fitted r\u0302 of the token", *BORDER)
     return chart(series, *axes, "fitted against exact", "fit", width=480, height=400)
 
 

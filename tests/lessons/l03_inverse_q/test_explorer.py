@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hand_made import redraws
 
-from dpoq_lab.lessons.l03_inverse_q.explorer import ReductionExplorer, token_names
+from dpoq_lab.lessons.l03_inverse_q.explorer import ReductionExplorer, token_names, told_by_the_loss
 from dpoq_lab.theory.example_trees import TOKENS, polite_tree
 from dpoq_lab.theory.population_dpo import all_pairs, fit_dpo
 from dpoq_lab.theory.soft_bellman import implicit_reward, reverse_kl, solve
 from dpoq_lab.theory.token_mdp import flat, largest, trajectory_sums
+from dpoq_lab.views.prediction import Prediction
 
 
 def drawn(explorer):
@@ -50,6 +51,40 @@ def test_without_eos_tokens_leave_the_frame():
     explorer.reduction.value = "sum without EOS"
     assert "Beyond the frame" in explorer.picture.reading
     assert not explorer.picture.reading.startswith("sum without EOS: loss 0.5267")
+
+
+def fit_by_all(explorer):
+    for name in ("mean", "sum without EOS", "sum"):
+        explorer.reduction.value = name
+
+
+def test_the_outcome_of_the_prediction_waits_for_all_three_at_one_setting():
+    explorer = ReductionExplorer()
+    explorer.reduction.value = "mean"
+    assert told_by_the_loss(explorer) is None
+    explorer.beta.value = 0.5
+    explorer.reduction.value = "sum without EOS"
+    assert set(explorer.losses) == {"mean", "sum without EOS"}  # the sum was seen at another beta
+    assert told_by_the_loss(explorer) is None
+    explorer.reduction.value = "sum"
+    assert told_by_the_loss(explorer) == "that of the sum without EOS alone"
+
+
+def test_the_outcome_of_the_prediction_is_what_the_losses_show():
+    explorer = ReductionExplorer()
+    prediction = Prediction("?", ["neither of them", "that of the sum without EOS alone"])
+    prediction.judge_by(explorer, told_by_the_loss)
+    explorer.beta.value = 3.0  # there the fit without EOS is as good, to 0.01
+    fit_by_all(explorer)
+    assert told_by_the_loss(explorer) == "neither of them"
+    explorer.beta.value = 1.0
+    prediction.choice.value = "neither of them"
+    fit_by_all(explorer)
+    assert "It is: that of the sum without EOS alone." in prediction.verdict.value
+    explorer.losses["mean"] += 0.02
+    assert told_by_the_loss(explorer) == "both"
+    explorer.losses["sum without EOS"] = explorer.losses["sum"]
+    assert told_by_the_loss(explorer) == "the mean's alone"
 
 
 def test_token_names_say_what_went_before():
