@@ -1,0 +1,205 @@
+"""Where outcome-only DPO puts the blame, and what it does for the answers, over seeds."""
+
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from dpoq_lab import models
+from dpoq_lab.credit import auroc
+from dpoq_lab.encoding import EncodedPair, encode_response
+from dpoq_lab.intervals import across_tables, plus_minus
+from dpoq_lab.lessons.l10_reasoning import recipe
+from dpoq_lab.lessons.l10_reasoning.recipe import BETA, PAY, Size
+from dpoq_lab.lessons.l10_reasoning.walk import (
+    PLACES,
+    STEP_TOKENS,
+    STEPS,
+    Walk,
+    advantages,
+    is_right,
+    stated,
+    walk_tokenizer,
+    wrong_steps,
+)
+from dpoq_lab.lessons.study import Study
+from dpoq_lab.rewards import TokenScores, score_responses
+from dpoq_lab.views.tables import Table
+
+Chain = tuple[Walk, str]
+KEPT = ("base", "DPO", "SFT on chosen", "shuffled labels")  # the models of seed 0 that the lesson shows
+
+
+def train_all(size: Size, seed: int) -> tuple[dict[str, PreTrainedModel], list[EncodedPair]]:
+    """Every policy of one seed, by name; all but the base start from it."""
+    base = recipe.train_base(size, seed)
+    told = recipe.outcome_pairs(base, size.pairs, seed)
+    pairs, dpo = recipe.preferred(told), size.stage("dpo", seed)
+    found = {"base": base, "DPO": recipe.tuned(base, pairs, dpo)}
+    found["shuffled labels"] = recipe.tuned(base, recipe.shuffled(told, seed), dpo)
+    found["SFT on chosen"] = recipe.tuned(base, pairs, size.stage("sft", seed))
+    for n in (size.pairs // 8, size.pairs // 2):
+        found[f"DPO, {n} pairs"] = recipe.tuned(base, pairs[:n], dpo)
+    wrong = [(walk, reply) for walk, _, reply in told]
+    blame = blamed(found["DPO"], base, wrong)["-r_hat"]
+    random = Random(f"places {seed}")
+    places = {
+        "the first wrong step": [first_wrong(chain) for chain in wrong],
+        "a random step": [random.randrange(STEPS) for _ in wrong],
+        "the step of least r_hat": [int(np.argmax(by_step(row))) for row in blame],
+    }
+    for name, at in places.items():
+        steps = recipe.step_pairs(base, told, at, seed)
+        found[f"step pairs at {name}"] = recipe.tuned(base, steps, dpo)
+    return found, pairs
+
+
+def first_wrong(chain: Chain) -> int:
+    """The first wrong step of a chain that has one."""
+    walk, reply = chain
+    return wrong_steps(walk, stated(reply) or []).index(True)
+
+
+def held_out_chains(base: PreTrainedModel, size: Size, seed: int) -> list[Chain]:
+    """Wrong replies of the base to new prompts, one a prompt, in the language."""
+    asked = recipe.walks(size.held_out, seed, "held out")
+    found = [
+        (walk, reply) for walk, [reply] in zip(asked, recipe.replies(base, asked, 1, seed + 7), strict=True)
+    ]
+    return [(walk, reply) for walk, reply in found if stated(reply) and not is_right(walk, reply)]
+
+
+def scored(policy: PreTrainedModel, reference: PreTrainedModel, chains: list[Chain]) -> list[TokenScores]:
+    """Every reply scored by policy and reference."""
+    tokenizer = walk_tokenizer()
+    responses = [encode_response(tokenizer, walk.prompt, reply, 64) for walk, reply in chains]
+    return score_responses(policy, reference, tokenizer, responses, batch_size=64, top=0)
+
+
+def blamed(policy: PreTrainedModel, base: PreTrainedModel, chains: list[Chain]) -> dict[str, np.ndarray]:
+    """How suspicious each token of every chain is, (n, tokens), by detector."""
+    scores = scored(policy, base, chains)
+    return {
+        "-r_hat": -np.array([s.rewards(BETA) for s in scores]),
+        "surprisal of the policy": -np.array([s.logp_policy for s in scores]),
+        "surprisal of the reference": -np.array([s.logp_reference for s in scores]),
+    }
+
+
+def exact_blame(chains: list[Chain]) -> np.ndarray:
+    """-A* of each token, (n, tokens): of the places stated; wording, answer and EOS have none."""
+    found = np.zeros((len(chains), STEPS * STEP_TOKENS + 3))
+    for row, (walk, reply) in zip(found, chains, strict=True):
+        row[PLACES] = -advantages(walk, stated(reply) or [], PAY, BETA)
+    return found
+
+
+def by_step(blame: np.ndarray) -> np.ndarray:
+    """The blame of each step, (..., 4), from that of tokens."""
+    return blame[..., : STEPS * STEP_TOKENS].reshape(*blame.shape[:-1], STEPS, STEP_TOKENS).sum(axis=-1)
+
+
+def mean(found: np.ndarray) -> float:
+    """The mean; NaN of nothing."""
+    return float(found.mean()) if len(found) else float("nan")
+
+
+def credit_row(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
+    """How well blame finds any wrong step, the one wrong step, and the first wrong step."""
+    wrong = np.array([wrong_steps(walk, stated(reply) or []) for walk, reply in chains])
+    bad = np.zeros(blame.shape, dtype=bool)
+    bad[:, PLACES] = wrong
+    top, steps, first = blame.argmax(axis=1), by_step(blame), wrong.argmax(axis=1)
+    one, rows = wrong.sum(axis=1) == 1, np.arange(len(chains))
+    is_first = np.eye(STEPS, dtype=bool)[first]
+    return {
+        "top token is a wrong place": mean(bad[rows, top]),
+        "one error: token precision": mean(bad[rows, top][one]),
+        "one error: step precision": mean((steps.argmax(axis=1) == first)[one]),
+        "first error: step precision": mean(steps.argmax(axis=1) == first),
+        "first error: step AUROC": auroc(steps.ravel(), is_first.ravel()),
+    }
+
+
+def by_order(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
+    """The mean credit of the first and of the second of two wrong steps, and of a lone one by its place."""
+    wrong = np.array([wrong_steps(walk, stated(reply) or []) for walk, reply in chains])
+    credit, count = -by_step(blame), wrong.sum(axis=1)
+    two = count == 2
+    pairs = credit[two][wrong[two]].reshape(-1, 2)
+    found = {"first of two": mean(pairs[:, 0]), "second of two": mean(pairs[:, 1])}
+    return found | {f"lone, step {k + 1}": mean(credit[(count == 1) & wrong[:, k], k]) for k in range(STEPS)}
+
+
+def answers_row(policy: PreTrainedModel, asked: list[Walk], seed: int) -> dict[str, float]:
+    """The share of right answers, sampled at temperature 1 and greedy."""
+    drawn = recipe.replies(policy, asked, 1, seed)
+    greedy = recipe.replies(policy, asked, 0, seed)
+    return {
+        name: float(np.mean([is_right(walk, reply) for walk, [reply] in zip(asked, found, strict=True)]))
+        for name, found in (("sampled", drawn), ("greedy", greedy))
+    }
+
+
+def best_of_row(found: dict[str, PreTrainedModel], asked: list[Walk], seed: int, n: int) -> dict[str, dict]:
+    """Best of n replies of the base: by the sum of r_hat, by the base's likelihood, and by the truth."""
+    some = recipe.replies(found["base"], asked, n, seed + 11)
+    chains = [(walk, reply) for walk, more in zip(asked, some, strict=True) for reply in more]
+    scores = scored(found["DPO"], found["base"], chains)
+    right = np.array([is_right(*chain) for chain in chains]).reshape(-1, n)
+    ranks = {
+        "r_hat of DPO": np.array([sum(s.rewards(BETA)) for s in scores]).reshape(-1, n),
+        "likelihood of the base": np.array([sum(s.logp_reference) for s in scores]).reshape(-1, n),
+    }
+    rows = {
+        f"best of {n} by {name}": {"sampled": float(right[np.arange(len(right)), rank.argmax(axis=1)].mean())}
+        for name, rank in ranks.items()
+    }
+    return rows | {f"best of {n} by the truth": {"sampled": float(right.any(axis=1).mean())}}
+
+
+def measure_seed(size: Size, seed: int) -> tuple[dict, dict, dict, dict]:
+    """The policies of one seed, their credit rows, credit by order of errors, and answers."""
+    found, _ = train_all(size, seed)
+    chains = held_out_chains(found["base"], size, seed)
+    exact, credit = exact_blame(chains), {}
+    credit["-A*, exact"] = credit_row(exact, chains)
+    for name in [name for name in found if name.startswith("DPO") or name in KEPT[2:]]:
+        blame = blamed(found[name], found["base"], chains)
+        credit[f"-r_hat, {name}"] = credit_row(blame["-r_hat"], chains)
+        if name == "DPO":
+            credit |= {of: credit_row(blame[of], chains) for of in list(blame)[1:]}
+            order = {"r_hat": by_order(blame["-r_hat"], chains), "A*": by_order(exact, chains)}
+    asked = recipe.walks(size.held_out // 2, seed, "asked")
+    answers = {name: answers_row(policy, asked, seed + 13) for name, policy in found.items()}
+    answers |= best_of_row(found, asked, seed, 4)
+    return found, credit, order, answers
+
+
+def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
+    """All tables over seeds; the models of the first seed are kept in `out`."""
+    tables = []
+    for seed in range(seeds):
+        found, *rows = measure_seed(size, seed)
+        tables.append(rows)
+        print(f"seed {seed} done", flush=True)
+        if seed == 0:
+            for name in KEPT:
+                models.save(found[name], walk_tokenizer(), out / name.lower().replace(" ", "-"))
+    credit, order, answers = (across_tables([rows[i] for rows in tables]) for i in range(3))
+    record = {"size": asdict(size), "beta": BETA, "credit": credit, "order": order, "answers": answers}
+    return record, f"{table(credit)}\n\n{table(answers)}"
+
+
+def table(rows: dict) -> Table:
+    """Means and half-widths of the 95% intervals."""
+    measures = list(max(rows.values(), key=len))
+    shown = [
+        (name, *(plus_minus(row[m]) if m in row else "" for m in measures)) for name, row in rows.items()
+    ]
+    return Table([("", *measures), *shown])
+
+
+STUDY = Study("outcome-only DPO on walks: where it blames, what it answers", measure, recipe.SIZES)
