@@ -143,7 +143,10 @@ def measure(steps: tuple[int, int], seeds: int, out: Path) -> tuple[dict, str]:
 
 def advantage_table(table: dict) -> Table:
     """A row a measure: mean and the half-width of the 95% interval over seeds."""
-    rows = [(name.replace("_", " "), plus_minus(row, "+")) for name, row in table.items()]
+    names = {
+        name: name.replace("_", " ").replace("r of", "r_hat of").replace("A of", "A* of") for name in table
+    }
+    rows = [(names[name], plus_minus(row, "+")) for name, row in table.items()]
     return Table([("", "over seeds"), *rows])
 
 

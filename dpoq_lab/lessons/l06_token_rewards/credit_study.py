@@ -10,6 +10,7 @@ from dpoq_lab import models
 from dpoq_lab.credit import chance_of_a_hit, detector_row
 from dpoq_lab.encoding import EncodedPair, flaw_mask
 from dpoq_lab.intervals import accuracy, across_tables, plus_minus
+from dpoq_lab.lessons.l06_token_rewards.figures import hatted
 from dpoq_lab.lessons.study import Study
 from dpoq_lab.order_notes.language import held_out_seed, order_pairs, stitching_pairs
 from dpoq_lab.order_notes.recipe import BETA, NAMES, SIZES, Policies, Size, encode, folder_of, train_policies
@@ -61,7 +62,9 @@ def stitching_row(policies: Policies, name: str, size: Size, seed: int) -> dict[
 def credit_over_seeds(credit: dict) -> Table:
     """A row a detector: mean and the half-width of the 95% interval over seeds."""
     measures = ("precision_at_1", "auroc")
-    rows = [(name, *(plus_minus(row[measure]) for measure in measures)) for name, row in credit.items()]
+    rows = [
+        (name, *(plus_minus(row[measure]) for measure in measures)) for name, row in hatted(credit).items()
+    ]
     return Table([("", "precision at 1", "AUROC"), *rows])
 
 

@@ -1,25 +1,28 @@
-"""The token explorer on order notes: switch policy and colouring, plant an error, see the true return."""
+"""The token explorer with the running sum of r_hat; on order notes, errors are planted and marked."""
 
 from random import Random
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 
-from dpoq_lab.encoding import EncodedPair
+from dpoq_lab.encoding import EncodedPair, flaw_mask
+from dpoq_lab.lessons.l06_token_rewards.figures import running_figure
 from dpoq_lab.order_notes.language import FACTS, flaws_of, order_of, slipped, true_score
 from dpoq_lab.order_notes.recipe import BETA, NAMES, Policies
 from dpoq_lab.order_notes.scoring import rollout_advantages
 from dpoq_lab.preferences import Pair, Span
 from dpoq_lab.rewards import TokenScores, score_responses
-from dpoq_lab.views.controls import on_change, row
-from dpoq_lab.views.token_explorer import REWARD, ROLES, TokenExplorer
+from dpoq_lab.views.controls import LiveFigure, on_change, row
+from dpoq_lab.views.token_explorer import ROLES, TokenExplorer
 from dpoq_lab.views.token_view import signed
 
 ROLLOUTS = 64
+R_HAT = "r_hat = beta log pi/pi_ref, nats"
 # what a colour shows, and the limit of its scale
 COLOURINGS = {
-    "r": (5 * BETA, REWARD),
-    "cumulative reward": (5 * BETA, "sum of r up to here, nats"),
+    "r_hat": (5 * BETA, R_HAT),
+    "running sum": (5 * BETA, "sum of r_hat up to here, nats"),
     "log pi": (5.0, "log pi, nats"),
     "log pi_ref": (5.0, "log pi_ref, nats"),
     "entropy": (3.0, "entropy of pi before this token, nats"),
@@ -30,7 +33,77 @@ COLOURINGS = {
 }
 
 
-class OrderExplorer(TokenExplorer):
+class BlameExplorer(TokenExplorer):
+    """A token explorer whose `picture` is the running sum of r_hat of both replies.
+
+    The axis holds the sums at the beta that the explorer opens with, and grows when they leave it.
+    """
+
+    def __init__(self, *models_and_pairs: Any, beta: float = 0.1) -> None:
+        self.picture, self._opening_beta = LiveFigure(), beta
+        self._own: dict[str, TokenScores] = {}
+        super().__init__(*models_and_pairs, beta)
+        at = self.children.index(self.columns)
+        self.children = (*self.children[:at], self.picture, *self.children[at:])
+
+    def r_hat(self, role: str) -> list[float]:
+        """r_hat of each token of a reply at the beta chosen, in nats."""
+        return self._scores[role].rewards(self.beta.value)
+
+    def edited(self, role: str) -> bool:
+        """Does the box hold another text than the pair?"""
+        return self._texts[role] != getattr(self._pairs[self.pair.value].pair, role)
+
+    def unedited(self, role: str) -> list[float]:
+        """r_hat of each token of the pair's own text at the beta chosen."""
+        return self._own[role].rewards(self.beta.value)
+
+    def flaws(self, role: str) -> list[bool]:
+        """Of each token whether it is a known flaw."""
+        return flaw_mask(self._scores[role].response)
+
+    def _scale(self) -> tuple[float, str]:
+        return self._limit, R_HAT
+
+    def _render(self) -> None:
+        super()._render()
+        self._own |= {role: self._scores[role] for role in ROLES if not self.edited(role)}
+        rows = {role: self.r_hat(role) for role in ROLES}
+        opening = [self._scores[role].rewards(self._opening_beta) for role in ROLES]
+        ends = [float(x) for row in opening for x in np.cumsum(row)]
+        for role, values in rows.items():
+            self.sums[role].value = f"<b>{role}: sum of r_hat {signed(sum(values))}</b>"
+        self.picture.draw(running_figure(rows, {role: self.flaws(role) for role in ROLES}, ends))
+
+
+def after_the_insult(explorer: BlameExplorer) -> str | None:
+    """What became of the chosen reply's sum of r_hat with its new text; None while its text is the pair's."""
+    if not explorer.edited("chosen"):
+        return None
+    before, after, other = (
+        sum(row)
+        for row in (explorer.unedited("chosen"), explorer.r_hat("chosen"), explorer.r_hat("rejected"))
+    )
+    if after >= before:
+        return "rises or stays"
+    return (
+        "falls, but stays above the rejected reply's" if after > other else "falls below the rejected reply's"
+    )
+
+
+def control_blames(explorer: "OrderExplorer") -> str | None:
+    """Where the control's lowest r_hat of the chosen reply stands; None while the policy is another one, or
+    the reply holds no error."""
+    flaws, r_hat = explorer.flaws("chosen"), explorer.r_hat("chosen")
+    if explorer.policy.value != "shuffled labels" or not any(flaws):
+        return None
+    worst = int(np.argmin(r_hat))
+    if flaws[worst]:
+        return "on the wrong word"
+    return "on a word before it" if worst < flaws.index(True) else "on a word after it"
+
+
+class OrderExplorer(BlameExplorer):
     """Order notes under the six policies; an edited reply is marked and scored exactly too.
 
     `policy` switches the model, `colouring` what the colours show, `fact` and `plant` put a plausible
@@ -44,7 +117,7 @@ class OrderExplorer(TokenExplorer):
         self.colouring = widgets.Dropdown(options=list(COLOURINGS), description="colours")
         self.fact = widgets.Dropdown(options=list(FACTS), description="error in")
         self.plant = widgets.Button(description="Plant it in chosen")
-        super().__init__(*self._pair_of_models(), policies.tokenizer, pairs, BETA)
+        super().__init__(*self._pair_of_models(), policies.tokenizer, pairs, beta=BETA)
         first = row(self.policy, self.colouring)
         self.children = (first, row(self.fact, self.plant), *self.children)
         on_change([self.policy], self._switch)
@@ -88,7 +161,7 @@ class OrderExplorer(TokenExplorer):
         scores, name = self._scores[role], self.colouring.value
         if name == "advantage estimate":
             return self._advantages(scores)
-        if name == "cumulative reward":
+        if name == "running sum":
             return np.cumsum(scores.rewards(self.beta.value)).tolist()
         attribute = {"log pi": "logp_policy", "log pi_ref": "logp_reference", "entropy": "entropy"}.get(name)
         return getattr(scores, attribute) if attribute else super()._colours(role)

@@ -14,8 +14,8 @@ from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import heat_map, legend
 
 MEASURES = {
-    "precision at 1 of -r": "precision_at_1",
-    "AUROC of -r": "auroc",
+    "precision at 1 of -r_hat": "precision_at_1",
+    "AUROC of -r_hat": "auroc",
     "pair accuracy": "accuracy",
     "KL(pi_ref||pi) a reply, nats": "kl_ref_pi_sum",
 }
@@ -85,6 +85,17 @@ class CreditExplorer(Styled):
         super().__init__([*top, self.message, self.picture, self.view])
         self._render()
 
+    def compared(self) -> bool:
+        """Is the measure known of the reference's surprisal too?"""
+        return self.measure.value in self._record["surprisal"]
+
+    def most_pairs_no_better(self) -> int | None:
+        """The most pairs that do no better than the reference's surprisal; None: the fewest do better."""
+        name = self.measure.value
+        surprisal = self._record["surprisal"][name]
+        runs = [(point.pairs, self._by_point[point]["table"][name]["mean"]) for point in AXES["pairs"]]
+        return max((pairs for pairs, mean in runs if mean <= surprisal), default=None)
+
     def _along(self) -> None:
         self.step.options = _options(self.axis.value)
         self._render()
@@ -132,3 +143,13 @@ class CreditExplorer(Styled):
 
 def _options(axis: str) -> list[tuple[str, Point]]:
     return [(str(getattr(point, axis)), point) for point in AXES[axis]]
+
+
+def pairs_needed(explorer: CreditExplorer) -> str | None:
+    """With how many pairs the measure first falls to the reference's surprisal; None before the slider along
+    the pairs stands at the fewest, or for a measure that surprisal does not have."""
+    fewest = AXES["pairs"][0]
+    if explorer.axis.value != "pairs" or explorer.step.value != fewest or not explorer.compared():
+        return None
+    found = explorer.most_pairs_no_better()
+    return "never: 20 pairs are better" if found is None else f"{found} pairs"

@@ -1,10 +1,18 @@
 """The order explorer: real widgets are moved, and what changed is asserted."""
 
+import re
+
 import numpy as np
 import pytest
 
 from dpoq_lab.lessons.l06_token_rewards import explorer as language_explorers
-from dpoq_lab.lessons.l06_token_rewards.explorer import COLOURINGS, OrderExplorer
+from dpoq_lab.lessons.l06_token_rewards.explorer import (
+    COLOURINGS,
+    BlameExplorer,
+    OrderExplorer,
+    after_the_insult,
+    control_blames,
+)
 from dpoq_lab.order_notes.language import order_pairs
 from dpoq_lab.order_notes.recipe import encode, stored_policies
 
@@ -67,8 +75,8 @@ def test_each_colouring_shows_its_own_quantity(explorer):
     scores = explorer._scores["rejected"]
     r = scores.rewards(explorer.beta.value)
     for name, expected in (
-        ("r", r),
-        ("cumulative reward", np.cumsum(r)),
+        ("r_hat", r),
+        ("running sum", np.cumsum(r)),
         ("log pi", scores.logp_policy),
         ("log pi_ref", scores.logp_reference),
         ("entropy", scores.entropy),
@@ -92,3 +100,62 @@ def test_base_and_sft_can_be_shown_and_base_against_itself_is_zero(explorer):
     assert set(numbers(explorer, "chosen")) == {0.0}
     explorer.policy.value = "SFT"
     assert set(numbers(explorer, "chosen")) != {0.0}
+
+
+def test_the_picture_runs_along_what_is_shown_and_keeps_its_axis(explorer):
+    sums = explorer.picture.data["chosen"].y
+    assert sums[1:] == pytest.approx(np.cumsum(explorer.r_hat("chosen")))
+    assert explorer.picture.data["a known flaw"].x == tuple(
+        i + 1 for i, bad in enumerate(explorer.flaws("rejected")) if bad
+    )
+    before = explorer.picture.value
+    explorer.beta.value /= 2
+    assert explorer.picture.data["chosen"].y == pytest.approx(np.array(sums) / 2)
+
+    def numbers(page):
+        return re.findall(r'class="quiet">([^<]*)<', page)
+
+    assert numbers(explorer.picture.value) == numbers(before)
+    explorer.plant.click()
+    assert len(explorer.picture.data["a known flaw"].x) == 1 + sum(explorer.flaws("rejected"))
+
+
+def test_the_controls_blame_is_read_where_it_stands_and_only_when_asked_for(explorer):
+    said = set()
+    explorer.fact.value = "day"
+    for pair in (0, 2, 4):
+        explorer.pair.value = pair
+        explorer.policy.value = "shuffled labels"
+        assert control_blames(explorer) is None  # no error yet
+        explorer.plant.click()
+        flaws, r_hat = explorer.flaws("chosen"), explorer.r_hat("chosen")
+        at, worst = flaws.index(True), r_hat.index(min(r_hat))
+        where = "the wrong word" if at == worst else "a word before it" if worst < at else "a word after it"
+        assert control_blames(explorer) == f"on {where}"
+        said.add(where)
+        explorer.policy.value = "DPO from SFT"
+        assert control_blames(explorer) is None
+    assert len(said) == 3
+
+
+@pytest.mark.parametrize(
+    ("pair", "change", "outcome"),
+    [
+        (0, lambda text: text + " kind regards", "rises or stays"),
+        (0, lambda text: text.replace("Wednesday", "Thursday"), "falls below the rejected reply's"),
+        (4, lambda text: text.replace("Tuesday", "Wednesday"), "falls, but stays above the rejected reply's"),
+    ],
+)
+def test_what_a_new_text_does_is_read_from_the_two_sums(policies, pair, change, outcome):
+    pairs = encode([p for p in order_pairs(40, 11) if not p.chosen_flaws])
+    models = (policies.models["DPO from SFT"], policies.models["SFT"], policies.tokenizer)
+    explorer = BlameExplorer(*models, pairs, beta=0.5)
+    explorer.pair.value = pair
+    assert after_the_insult(explorer) is None
+    text, before = explorer.edit["chosen"].value, sum(explorer.r_hat("chosen"))
+    explorer.edit["chosen"].value = change(text)
+    assert explorer.edited("chosen")
+    assert sum(explorer.unedited("chosen")) == pytest.approx(before)
+    assert after_the_insult(explorer) == outcome
+    explorer.edit["chosen"].value = text
+    assert after_the_insult(explorer) is None

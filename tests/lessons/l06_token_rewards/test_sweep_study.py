@@ -7,7 +7,7 @@ from hand_made import texts
 
 from dpoq_lab.commands.cli import main
 from dpoq_lab.lessons.l06_token_rewards import sweep_study
-from dpoq_lab.lessons.l06_token_rewards.sweep_explorer import CreditExplorer
+from dpoq_lab.lessons.l06_token_rewards.sweep_explorer import CreditExplorer, pairs_needed
 from dpoq_lab.lessons.l06_token_rewards.sweep_study import AXES, POINTS, Point
 from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.order_notes.recipe import stored_policies
@@ -83,3 +83,19 @@ def test_a_run_is_trained_live_and_shown_beside_the_stored_one(explorer):
     assert "Live: beta 0.5, 20 pairs, 2 steps" in explorer.picture.reading
     assert "live run" in explorer.view.value
     assert 0 <= explorer.picture.data["live"].y[0] <= 1
+
+
+def test_how_many_pairs_it_takes_depends_on_the_measure_and_is_said_at_the_fewest(explorer):
+    assert pairs_needed(explorer) is None
+    explorer.axis.value = "pairs"
+    explorer.step.index = 2
+    assert pairs_needed(explorer) is None
+    explorer.step.index = 0
+    assert pairs_needed(explorer) == "20 pairs"
+    explorer.measure.value = "auroc"
+    assert pairs_needed(explorer) == "100 pairs"
+    explorer.measure.value = "accuracy"
+    assert pairs_needed(explorer) is None  # surprisal ranks no pairs
+    explorer.measure.value = "precision_at_1"
+    explorer._record["surprisal"]["precision_at_1"] = 0.5
+    assert pairs_needed(explorer) == "never: 20 pairs are better"
