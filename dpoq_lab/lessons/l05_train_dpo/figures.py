@@ -1,16 +1,54 @@
-"""What lesson 05 draws: the rewards of a run by step, and DPO's loss of one pair."""
+"""What lesson 05 draws: the sums of r_hat of a run by step, stored runs, and DPO's loss of one pair."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from dpoq_lab.lessons.study import stored_record
+from dpoq_lab.paths import data_folder
 from dpoq_lab.views.charts import LESS, MORE, Axis, Look, Series, axis, chart
 from dpoq_lab.views.curves import pair_curves
 from dpoq_lab.views.figures import Figure
 
+PUSH = "push beta sigma(-beta d)"
+SUM = "sum of r\u0302, nats a reply"
+METRICS = ("loss_mean", "chosen_reward_sum", "rejected_reward_sum")
+CURVES = ("loss", "chosen", "rejected")
+
 
 def reward_curves(log: list[dict]) -> Figure:
-    """The summed rewards of a run's metrics so far."""
-    chosen, rejected = ([record[f"{role}_reward_sum"] for record in log] for role in ("chosen", "rejected"))
-    return pair_curves("reward, nats a reply", chosen, rejected)
+    """The sums of r_hat of a run's metrics so far."""
+    _, chosen, rejected = curves_of(log)
+    return pair_curves(SUM, chosen, rejected)
+
+
+def curves_of(log: Sequence[dict]) -> tuple[list[float], list[float], list[float]]:
+    """Loss, and the mean sum of r_hat over chosen and over rejected replies, by step, of a run's metrics."""
+    loss, chosen, rejected = ([record[name] for record in log] for name in METRICS)
+    return loss, chosen, rejected
+
+
+def stored_curves() -> dict[str, tuple[list[float], list[float], list[float]]]:
+    """Loss, chosen and rejected, as `curves_of`, of the runs that the kit keeps, by name."""
+    record = stored_record("order-notes-writing", "writing")
+    found = {name: tuple(run[kind] for kind in CURVES) for name, run in record["runs"].items()}
+    metrics = data_folder() / "runs" / "smollm2-courtesy" / "metrics.jsonl"
+    rows = [json.loads(row) for row in metrics.read_text(encoding="utf-8").splitlines()]
+    return found | {"SmolLM2 on courtesy": curves_of(rows)}
+
+
+def run_figures(runs: dict[str, tuple]) -> list[Figure]:
+    """Chosen, rejected and margin of each run, with its first loss in the reading."""
+    return [
+        replace(
+            figure,
+            reading=f"{name}: loss {loss[0]:.3f} at step 0, {loss[-1]:.3f} at the last. {figure.reading}",
+        )
+        for name, (loss, chosen, rejected) in runs.items()
+        for figure in [pair_curves(SUM, chosen, rejected)]
+    ]
 
 
 def dpo_loss_figure(beta: float, difference: float) -> Figure:
@@ -23,7 +61,7 @@ def dpo_loss_figure(beta: float, difference: float) -> Figure:
     within = np.where(loss <= top, loss, np.nan)
     series = [
         Series("loss -log sigma(beta d)", d.tolist(), within.tolist(), MORE),
-        Series("push beta sigma(-beta d)", d.tolist(), push.tolist(), LESS),
+        Series(PUSH, d.tolist(), push.tolist(), LESS),
         Series("this pair", [difference], [loss_here], Look("ink"), "dots"),
     ]
     return chart(

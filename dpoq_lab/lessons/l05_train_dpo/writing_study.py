@@ -11,6 +11,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from dpoq_lab.encoding import EncodedPair, encode_response
+from dpoq_lab.lessons.l05_train_dpo.figures import CURVES, curves_of
 from dpoq_lab.lessons.study import Study
 from dpoq_lab.order_notes.language import held_out_seed, order_pairs, token_rewards_of, true_score
 from dpoq_lab.order_notes.recipe import BETA, SIZES, Size, encode, note_tokenizer, shuffled, stored_policies
@@ -20,16 +21,17 @@ from dpoq_lab.training import Settings, train
 from dpoq_lab.views.tables import Table
 
 STEPS = (0, 5, 10, 20, 30, 45, 60, 90, 120)  # optimiser steps after which notes are written
-CURVES = ("loss_mean", "chosen_reward_sum", "rejected_reward_sum")
 
 
 @dataclass(frozen=True)
 class WritingSize:
-    """The recipe's size, how many held-out prompts are answered, and after which steps."""
+    """The recipe's size, how many held-out prompts are answered and after which steps, and how many steps the
+    runs take that leave their curves alone."""
 
     recipe: Size
     prompts: int = 100
     steps: tuple[int, ...] = STEPS
+    curve_steps: int = 60
 
 
 def write_while_training(
@@ -129,23 +131,22 @@ def scores_by_step(found: dict[int, dict]) -> list[dict]:
     ]
 
 
-def curves_of(log: list[dict]) -> dict[str, list[float]]:
-    """Loss, and summed r_hat of chosen and rejected replies, by step."""
-    names = ("loss", "chosen", "rejected")
-    return {name: [round(row[key], 4) for row in log] for name, key in zip(names, CURVES, strict=True)}
+def rounded_curves(log: list[dict]) -> dict[str, list[float]]:
+    """Loss, and the sums of r_hat of chosen and rejected replies, by step."""
+    return {name: [round(x, 4) for x in curve] for name, curve in zip(CURVES, curves_of(log), strict=True)}
 
 
 def other_runs(models: dict[str, PreTrainedModel], size: WritingSize) -> dict[str, dict]:
     """The curves of three more runs of seed 0: from the base, labels by a coin, another reference."""
     pairs = order_pairs(size.recipe.pairs, 0)
-    shown, settings = encode(pairs), size.recipe.stage("dpo", 0)
+    shown, settings = encode(pairs), replace(size.recipe, dpo_steps=size.curve_steps).stage("dpo", 0)
     base, sft = models["base"], models["SFT"]
     found = {
         "DPO from base": run(deepcopy(base).requires_grad_(True), shown, settings),
         "labels by a coin": run(deepcopy(sft).requires_grad_(True), encode(shuffled(pairs, 0)), settings),
         "the base as reference": run(deepcopy(sft).requires_grad_(True), shown, settings, base),
     }
-    return {name: curves_of(log) for name, log in found.items()}
+    return {name: rounded_curves(log) for name, log in found.items()}
 
 
 def measure(size: WritingSize, seeds: int, out: Path) -> tuple[dict, str]:
@@ -161,10 +162,11 @@ def measure(size: WritingSize, seeds: int, out: Path) -> tuple[dict, str]:
             i = kept_note(found)
             prompt = held_out[i].pair.prompt
             record = {"prompt": prompt, "place": i, "note": course_of(found, i, prompt)}
-            curves = {"DPO from SFT": curves_of(log)} | other_runs(models, size)
+            curves = {"DPO from SFT": rounded_curves(log)} | other_runs(models, size)
             record |= {"runs": curves, "prompts": size.prompts}
     rows = [
-        (row["step"], *(f"{by_seed[k]['mean']:.2f}" for by_seed in scores)) for k, row in enumerate(scores[0])
+        (str(row["step"]), *(f"{by_seed[k]['mean']:.2f}" for by_seed in scores))
+        for k, row in enumerate(scores[0])
     ]
     table = Table([("step", *(f"true score, seed {seed}" for seed in range(seeds))), *rows])
     return record | {"scores": scores}, str(table)
@@ -174,8 +176,7 @@ STUDY = Study(
     "what a policy writes during DPO, and the curves of four runs",
     measure,
     {
-        "ci": WritingSize(replace(SIZES["laptop"], pairs=256, dpo_steps=8), 4, (0, 4, 8)),
+        "ci": WritingSize(replace(SIZES["laptop"], pairs=256, dpo_steps=8), 4, (0, 4, 8), 8),
         "laptop": WritingSize(SIZES["laptop"]),
-        "gpu": WritingSize(SIZES["laptop"]),
     },
 )
