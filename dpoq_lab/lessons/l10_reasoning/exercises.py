@@ -6,7 +6,7 @@ from dpoq_lab.lessons.check import Case, Exercise, checker
 
 
 def chain_outlook(wrong: list[int], slip: float, repair: float, beta: float) -> np.ndarray:
-    """V* before each step and the return after the last, (n + 1,); `wrong` (n,) is 1 where a step ends wrong."""
+    """V* before each step and the return after the last, (n + 1,); `wrong` (n,) is 1 where it ends wrong."""
     return _outlook(wrong, slip, repair, beta)
 
 
