@@ -1,15 +1,68 @@
 """The exercises of lesson 08: solutions, cases, and the mistakes that are named."""
 
-from dpoq_lab.lessons.check import Exercise, checker
+from collections.abc import Sequence
+
+from dpoq_lab.lessons.check import Case, Exercise, checker
+
+FAR, NOTHING, FELL = 6.0, 0.5, 0.5  # nats: the marks of exercise 08.3
+Curve = Sequence[float]
 
 
-def _mean_reward(kl_mu_ref: float, kl_mu_pi: float, beta: float) -> float:
+def mean_reward(kl_mu_ref: float, kl_mu_pi: float, beta: float) -> float:
+    """E_mu[r_hat] = beta [KL(mu, pi_ref) - KL(mu, pi)], both KLs in nats a reply."""
     return beta * (kl_mu_ref - kl_mu_pi)
 
 
+def both_rewards(kl_ref_pi: float, margin: float, beta: float) -> tuple[float, float]:
+    """The mean r_hat of chosen and of rejected replies, for pairs drawn from the reference, by eq. (16)."""
+    middle = -beta * kl_ref_pi
+    return middle + margin / 2, middle - margin / 2
+
+
+def diagnosis(r_hat_w: Curve, r_hat_l: Curve, beta: float, kl: Curve, words_apart: float) -> str:
+    """What is at work in a run, from its logged r_hat of chosen and rejected replies and its KL."""
+    return _diagnosed(r_hat_w, r_hat_l, beta, kl, words_apart)
+
+
+def _diagnosed(
+    r_hat_w: Curve,
+    r_hat_l: Curve,
+    beta: float,
+    kl: Curve,
+    words_apart: float,
+    farthest: bool = True,
+    from_peak: bool = True,
+    asks_pairs: bool = True,
+    asks_margin: bool = True,
+) -> str:
+    """The diagnosis; an option set to False makes a mistake."""
+    chosen, rejected = ([value / beta for value in curve] for curve in (r_hat_w, r_hat_l))
+    fallen = (max(chosen) if from_peak else chosen[0]) - chosen[-1]
+    if (max(kl) if farthest else kl[-1]) > FAR:
+        return "rate too high"
+    if asks_margin and chosen[-1] - rejected[-1] < NOTHING:
+        return "no signal"
+    if fallen > FELL and (words_apart < 2 or not asks_pairs):
+        return "like pairs"
+    return "no room" if chosen[-1] < 0 else "healthy"
+
+
+LOGGED: list[Case] = [  # r_hat of chosen, of rejected, beta, KL(pi_ref, pi), words apart
+    ([0, 0.2], [0, -0.5], 0.5, [0, 1], 9),  # healthy
+    ([0, -0.3], [0, -2], 0.5, [0, 0.8], 9),  # no room
+    ([0, -0.4], [0, -1.2], 0.2, [0, 2], 9),  # no room, though it has fallen by 2 nats
+    ([0, 0.05, -0.01], [0, -0.1, -0.5], 0.1, [0, 0.9, 4], 1),  # like pairs: down by 0.6 nats from its peak
+    ([0, 0.1, 0.1], [0, -0.1, -0.6], 0.1, [0, 0.5, 2], 1),  # healthy, though the pairs are alike
+    ([0, -0.1], [0, -0.1], 0.5, [0, 0.3], 9),  # no signal
+    ([0, 0.02], [0, -0.02], 0.1, [0, 0.2], 1),  # no signal, in nats too
+    ([0, -8, -4], [0, -9, -7], 0.5, [0, 20, 5], 9),  # rate too high, on its way back
+    ([0, -6, -6], [0, -6, -6], 0.5, [0, 12, 12], 1),  # rate too high, whatever else
+    ([0, 0.02], [0, -0.03], 0.05, [0, 0.4], 9),  # healthy: a margin of one nat at a small beta
+]
+
 EXERCISES = {
     "08.1": Exercise(
-        _mean_reward,
+        mean_reward,
         [(1.6, 0.4, 0.5), (0.0, 0.7, 2.0)],
         [
             (
@@ -22,21 +75,65 @@ EXERCISES = {
         ],
     ),
     "08.2": Exercise(
-        0.8,
-        [],
+        both_rewards,
+        [(4.0, 3.0, 0.5), (0.3, 1.0, 2.0)],
         [
-            ("beta is missing: rewards are beta times log-ratios.", 1.6),
-            ("a KL cannot be negative, so KL(mu, pi) = 0 is the best case, not 1.6.", 0.0),
-            ("beta multiplies log-ratios, it does not divide them.", 3.2),
+            (
+                "the margin lies between the two: each is half of it from the middle.",
+                lambda k, m, b: (m - b * k, -m - b * k),
+            ),
+            (
+                "the sign of beta KL is off: the mean of the two is below 0.",
+                lambda k, m, b: (b * k + m / 2, b * k - m / 2),
+            ),
+            ("beta is missing: r_hat is beta times a log-ratio.", lambda k, m, b: (m / 2 - k, -m / 2 - k)),
+            (
+                "minus beta KL is the mean of the two, not their sum.",
+                lambda k, m, b: ((m - b * k) / 2, (-m - b * k) / 2),
+            ),
+            (
+                "minus beta KL is the mean of both, not the chosen one itself.",
+                lambda k, m, b: (-b * k, -b * k - m),
+            ),
+            ("chosen and rejected are exchanged.", lambda k, m, b: both_rewards(k, -m, b)),
         ],
     ),
     "08.3": Exercise(
-        -0.5,
-        [],
+        diagnosis,
+        LOGGED,
         [
-            ("the mean of the two is what is fixed: half of their sum.", 2.5),
-            ("chosen is minus beta KL plus half of the margin, not plus all of it.", 1.0),
-            ("the sign of beta KL is off: the mean is below 0.", 3.5),
+            (
+                "beta is missing: the marks are in nats, and r_hat is beta times a change of log pi.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, 1.0, kl, n),
+            ),
+            (
+                "r_hat is to be divided by beta, not multiplied.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, 1 / b, kl, n),
+            ),
+            (
+                "the KL is read at its end; a run that went far and came back went far.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, farthest=False),
+            ),
+            (
+                "the fall is counted from step 0; a run that rises first falls from its peak.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, from_peak=False),
+            ),
+            (
+                "any fall is taken for like pairs; ask how many words the replies are apart.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, asks_pairs=False),
+            ),
+            (
+                "the margin is not looked at: a run may fall and have learned nothing.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, asks_margin=False),
+            ),
+            (
+                "chosen and rejected are exchanged.",
+                lambda w, x, b, kl, n: diagnosis(x, w, b, kl, n),
+            ),
+            (
+                "only the sign of the chosen curve is read.",
+                lambda w, x, b, kl, n: "no room" if w[-1] < 0 else "healthy",
+            ),
         ],
     ),
 }

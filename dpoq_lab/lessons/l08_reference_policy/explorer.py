@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as widgets
+import numpy as np
 
 from dpoq_lab.lessons.l08_reference_policy.pairs import KINDS, draw_pairs
+from dpoq_lab.lessons.l08_reference_policy.picture import field_of
 from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.objectives import DPO
 from dpoq_lab.order_notes.recipe import STAGES, Policies, encode
@@ -16,8 +18,9 @@ from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row
 from dpoq_lab.views.curves import pair_curves
 
 LIVE_SEED, LIVE_PAIRS = 200, 500
-SHOWN = {"reward": "reward_sum", "log pi": "logp_sum"}
+SHOWN = {"r_hat": "reward_sum", "log pi": "logp_sum"}
 KL = "KL(mu, pi)"  # stored runs only: a live run has no held-out replies
+ASKED = "SFT 80 on chosen, minimal edit pairs"  # the run that the lesson's prediction is about
 
 
 class _Stopped(Exception):
@@ -27,7 +30,8 @@ class _Stopped(Exception):
 class ReferenceExplorer(Styled):
     """`run` chooses stored curves; `start`, `pairs`, `beta`, `lr` a live run that `go` and `stop` drive.
 
-    A live run trains in a thread and keeps a checkpoint every 5 steps; after a change it begins anew.
+    `curves` are those that `picture` shows, of a live run if `live`. A live run trains in a thread and keeps
+    a checkpoint every 5 steps; after a change it begins anew.
     """
 
     def __init__(self, policies: Policies, steps: int = 60) -> None:
@@ -54,25 +58,26 @@ class ReferenceExplorer(Styled):
 
     def _connect(self) -> None:
         on_change([self.run], self._show_stored)
-        on_change([self.shown], lambda: self._draw(self._curves))
+        on_change([self.shown], lambda: self._draw(self.curves))
         on_change((self.start, self.pairs, self.beta, self.lr), self._forget)
         self.go.on_click(lambda _: self._train())
         self.stop.on_click(lambda _: self._stop.set())
 
     def _show_stored(self) -> None:
-        name = self.run.value
+        name, self.live = self.run.value, False
         row = self._record["table"][name]
         self._draw(self._record["mean_curves"][name])
         above = sum(value > 0 for value in row["chosen_reward"]["values"])
         self.reading.value = (
             f"Stored, mean of {self._record['seeds']} seeds. Before training KL(mu_w, pi_ref) "
             f"{row['kl_w_ref']['mean']:.2f} and KL(mu_l, pi_ref) {row['kl_l_ref']['mean']:.2f} nats a reply; "
-            f"chosen reward at the end {row['chosen_reward']['mean']:+.2f}, above 0 in {above} seeds; true "
-            f"score {row['score_before']['mean']:.1f} before, {row['score_after']['mean']:.1f} after."
+            f"held-out r_hat of chosen at the end {row['chosen_reward']['mean']:+.2f}, above 0 in {above} "
+            f"seeds; true score {row['score_before']['mean']:.1f} before, "
+            f"{row['score_after']['mean']:.1f} after."
         )
 
     def _draw(self, curves: dict[str, list[float]]) -> None:
-        self._curves = curves
+        self.curves = curves
         if self.shown.value == KL:
             kl_w, kl_l = (curves.get(f"kl_{side}_pi", []) for side in "wl")
             steps = curves.get("kl_steps", [])
@@ -128,11 +133,24 @@ class ReferenceExplorer(Styled):
     def _on_log(self, record: dict) -> None:
         self._log = [*self._log[: record["step"]], record]
         if record["step"] % 5 == 4 or record["step"] == self._steps - 1:
+            self.live = True
             names = [f"{role}_{kind}" for role in ("chosen", "rejected") for kind in SHOWN.values()]
             self._draw({name: [row[name] for row in self._log] for name in names})
             self.reading.value = (
-                f"Live: step {record['step'] + 1} of {self._steps}, chosen reward "
-                f"{record['chosen_reward_sum']:+.2f}, rejected {record['rejected_reward_sum']:+.2f}."
+                f"Live: step {record['step'] + 1} of {self._steps}, r_hat of chosen "
+                f"{record['chosen_reward_sum']:+.2f}, of rejected {record['rejected_reward_sum']:+.2f}."
             )
         if self._stop.is_set():
             raise _Stopped
+
+
+def field_shown(explorer: ReferenceExplorer) -> str | None:
+    """The field of `picture.FIELDS` in which the run `ASKED` ends; None while another is shown.
+
+    From the mean of its last ten steps' r_hat of chosen and rejected replies, which have the sign of the
+    changes of log pi.
+    """
+    if explorer.run.value != ASKED or explorer.live:
+        return None
+    ends = (np.mean(explorer.curves[f"{role}_reward_sum"][-10:]) for role in ("chosen", "rejected"))
+    return field_of(*ends)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from dpoq_lab.lessons.l08_reference_policy.study import RUNS, grouped
-from dpoq_lab.views.charts import LESS, MORE, Series, axis, chart
-from dpoq_lab.views.figures import Figure
+from dpoq_lab.views.charts import GREY, LESS, MORE, Series, axis, chart
+from dpoq_lab.views.figures import Figure, beside
+from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.whiskers import whisker_figure
 
 
@@ -16,9 +17,9 @@ def beta_figure(betas: np.ndarray, exact: np.ndarray, limit: np.ndarray) -> Figu
             Series("Var(R)/2 (1 - 1/beta)", betas, limit.tolist(), LESS),
         ],
         axis("beta", betas, log=True),
-        axis("mean chosen reward at pi*", [*exact, *limit], include=[0.0]),
-        "The mean chosen reward at the optimum by beta, exact and in the limit of small rewards",
-        f"Chosen reward {exact[0]:+.4f} at beta {betas[0]:.1f}, {exact[-1]:+.4f} at beta {betas[-1]:.1f}.",
+        axis("mean r_hat of chosen at pi*", [*exact, *limit], include=[0.0]),
+        "The mean r_hat of chosen replies at the optimum by beta, exact and in the limit of small rewards",
+        f"r_hat of chosen {exact[0]:+.4f} at beta {betas[0]:.1f}, {exact[-1]:+.4f} at beta {betas[-1]:.1f}.",
         height=320,
     )
 
@@ -29,9 +30,9 @@ def reference_figure(table: dict) -> Figure:
     start, after = (table[RUNS[i].name]["chosen_reward"]["mean"] for i in (0, 3))
     return whisker_figure(
         rows,
-        {"chosen_reward": "chosen reward", "rejected_reward": "rejected reward", "score_after": "true score"},
-        "Chosen reward, rejected reward and true score after DPO by reference, grouped by pairs and settings",
-        f"Off-policy pairs: from the base the chosen reward ends at {start:+.2f}, from SFT on the chosen "
+        {"chosen_reward": "chosen r_hat", "rejected_reward": "rejected r_hat", "score_after": "true score"},
+        "r_hat of chosen and rejected and true score after DPO by reference, grouped by pairs and settings",
+        f"Off-policy pairs: from the base the chosen r_hat ends at {start:+.2f}, from SFT on the chosen "
         f"replies at {after:+.2f}.",
     )
 
@@ -64,4 +65,31 @@ def cpl_figure(record: dict) -> Figure:
         },
         "Change of alpha log pi of chosen and rejected segments, and the return after CPL, by start",
         f"The chosen segments change by: {ends}.",
+    )
+
+
+def unlabelled_figure(runs: dict[str, dict]) -> list[Figure]:
+    """Two runs a row: the change of log pi of chosen and rejected replies, and KL(pi_ref, pi), by step."""
+    parts = [_run_figure(name, run) for name, run in runs.items()]
+    rows = []
+    for pair in (parts[:2], parts[2:]):
+        alt = "Logged curves of two runs: " + " and ".join(part.alt for part in pair)
+        rows.append(beside(*pair, alt=alt, reading=" ".join(part.reading for part in pair)))
+    return rows
+
+
+def _run_figure(name: str, run: dict) -> Figure:
+    curves = {"chosen": MORE, "rejected": LESS, "kl": GREY}
+    series = [
+        Series("KL" if key == "kl" else key, run["steps"], run[key], look) for key, look in curves.items()
+    ]
+    ends = ", ".join(f"{s.name} {signed(s.y[-1])}" for s in series)
+    return chart(
+        series,
+        axis("optimiser step", run["steps"]),
+        axis(f"run {name}, nats a reply", [v for key in curves for v in run[key]]),
+        f"run {name}, change of log pi of chosen and rejected and KL(pi_ref, pi) by step",
+        f"Run {name} ends at {ends}; {run['words_apart']:.0f} words apart.",
+        width=500,
+        height=270,
     )

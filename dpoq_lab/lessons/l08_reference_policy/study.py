@@ -209,7 +209,7 @@ def by_kind(table: dict, head: tuple[str, ...], cells: Callable[[dict], tuple[st
 
 
 def reference_table(table: dict) -> Table:
-    """KL(mu_w, .) and KL(mu_l, .) before, the chosen and rejected reward after, seeds above 0, true score."""
+    """KL(mu_w, .) and KL(mu_l, .) before, the chosen and rejected r_hat after, seeds above 0, true score."""
 
     def cells(row: dict) -> tuple[str, ...]:
         chosen = row["chosen_reward"]
@@ -219,7 +219,8 @@ def reference_table(table: dict) -> Table:
         kls = (f"{means['kl_w_ref']:.2f}", f"{means['kl_l_ref']:.2f}")
         return (*kls, plus_minus(chosen, "+"), above, f"{means['rejected_reward']:.2f}", score)
 
-    return by_kind(table, ("KL_w", "KL_l", "chosen", "> 0", "rej.", "score"), cells)
+    head = ("KL(mu_w, ref)", "KL(mu_l, ref)", "chosen r_hat", "above 0", "rejected r_hat", "true score")
+    return by_kind(table, head, cells)
 
 
 def kl_table(table: dict) -> Table:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from dpoq_lab.lessons.l08_reference_policy.explorer import KL, ReferenceExplorer
+from dpoq_lab.lessons.l08_reference_policy.explorer import ASKED, KL, ReferenceExplorer, field_shown
+from dpoq_lab.lessons.l08_reference_policy.picture import FIELDS
 from dpoq_lab.order_notes.recipe import stored_policies
+from dpoq_lab.views.prediction import Prediction
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def test_a_stored_run_is_drawn_as_rewards_or_as_likelihoods(explorer):
     assert second != first
     explorer.shown.value = "log pi"
     assert max(explorer.picture.data["chosen"].y) < -5
-    explorer.shown.value = "reward"
+    explorer.shown.value = "r_hat"
     assert explorer.picture.data["chosen"].y == second
     margin = [
         a - b
@@ -63,3 +65,36 @@ def test_another_beta_forgets_the_run(explorer):
     explorer.beta.value = 1.0
     assert explorer._log == []
     assert explorer._folder is None
+
+
+def test_the_prediction_is_judged_by_the_run_that_it_asks_for_and_by_nothing_else(explorer):
+    assert field_shown(explorer) is None
+    explorer.run.value = "SFT 80 on chosen, minimal edit pairs, beta 0.1, lr 0.0003"
+    assert field_shown(explorer) is None
+    explorer.run.value = ASKED
+    for shown in ("log pi", KL, "r_hat"):  # whatever is drawn of it
+        explorer.shown.value = shown
+        assert field_shown(explorer) == "chosen up, rejected down"
+    explorer.live = True  # a live run is drawn
+    assert field_shown(explorer) is None
+
+
+def test_another_record_gives_another_field(explorer):
+    """The outcome follows the curves that are shown: those of the run that is pressed hard fall both."""
+    curves = explorer._record["mean_curves"]
+    curves[ASKED] = curves[f"{ASKED}, beta 0.1, lr 0.0003"]
+    explorer.run.value = ASKED
+    assert field_shown(explorer) == "both down"
+    curves[ASKED] = curves["base, minimal edit pairs"] | {"rejected_reward_sum": [0.1] * 120}
+    explorer.run.value = "base, off-policy pairs"
+    explorer.run.value = ASKED
+    assert field_shown(explorer) == "both up"
+
+
+def test_the_verdict_stands_above_the_picture_and_closes_the_choice(explorer):
+    prediction = Prediction("where?", list(FIELDS.values()))
+    prediction.judge_by(explorer, field_shown)
+    prediction.choice.value = "both down"
+    assert "Now try it" in prediction.verdict.value
+    explorer.run.value = ASKED
+    assert "It is: chosen up, rejected down" in prediction.verdict.value

@@ -89,7 +89,7 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys):
     row = record["table"]["base, off-policy pairs"]
     assert curves["kl_w_pi"][0] == pytest.approx(row["kl_w_ref"]["mean"], abs=1e-3)
     out = capsys.readouterr().out
-    assert "KL_w" in out
+    assert "KL(mu_w, ref)" in out
     assert "nearer law" in out
 
 
