@@ -36,7 +36,9 @@ class RepresentationExplorer(Styled):
         self.late = slider("reward to the end", 0.0, 0.0, 1.0, 0.05)
         self.phi = slider("Phi after 'no'", 0.0, -2.0, 2.0, 0.1)
         self.end = widgets.ToggleButtons(
-            options=["0", "2 at every end", f"2 at '{reply}'"], description="Phi(end)"
+            options=["0", "2 at every end", f"2 at '{reply}'"],
+            description="Phi(end)",
+            style={"button_width": "auto"},
         )
         self.data = widgets.Dropdown(
             options=list(self._pairs), description="data", layout=widgets.Layout(width="32em")

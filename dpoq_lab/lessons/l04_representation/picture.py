@@ -12,8 +12,8 @@ from dpoq_lab.views.token_view import signed
 
 PAIR = (f"no thanks {TOKENS[2]}", f"thanks thanks {TOKENS[2]}")  # chosen, rejected
 LEFT, STEP, PANEL = 240, 112, 404  # pixels: the names of the rows, a token, a reply
-UNIT, BAR, LOWEST = 44, 46, 478  # pixels: a reward of 1, the width of a bar, the last line
-ZERO = {"r": 196, "V*": 318, "A*": 390}  # where 0 of each row is
+UNIT, BAR, LOWEST = 34, 46, 364  # pixels: a reward of 1, the width of a bar, the last line
+ZERO = {"r": 140, "V*": 246, "A*": 304}  # where 0 of each row is
 NOTES = {"r": "what a token pays: moves", "V*": "what a state is worth: moves", "A*": "credit: stands still"}
 ALT = (
     "Two replies side by side, token by token: bars for the reward r that each token is paid, a line for V* "
@@ -66,7 +66,7 @@ def member_figure(mdp: TokenMDP, name: str, r: Levels, before: Levels) -> Figure
     said = f"sums of r: {signed(R[0])} and {signed(R[1])}; difference {signed(R[0] - R[1])}, "
     body.append(label(LEFT, LOWEST, f"{said}so the first reply is preferred with probability {p:.2f}"))
     data = {"chosen": numbers[0], "rejected": numbers[1], "p": p}
-    return Figure("".join(body), LEFT + 2 * PANEL + 10, LOWEST + 14, ALT, reading, data)
+    return Figure("".join(body), LEFT + 2 * PANEL + 10, LOWEST + 10, ALT, reading, data)
 
 
 def along(mdp: TokenMDP, r: Levels, reply: str) -> dict[str, np.ndarray]:
@@ -95,11 +95,11 @@ def row_names() -> str:
 def reply_panel(reply: str, found: dict[str, np.ndarray], left: float, role: str) -> str:
     """One reply: its words, and a row for each quantity."""
     words = reply.split()
-    parts = [label(left, 22, f"{role}: {' '.join(words)}", "start", "word")]
+    parts = [label(left, 16, f"{role}: {' '.join(words)}", "start", "word")]
     for t, (word, said) in enumerate(zip(words, found["pi*"], strict=True)):
         middle = left + (t + 0.5) * STEP
-        parts.append(label(middle, 52, word, "middle", "word"))
-        parts.append(label(middle, 72, f"\u03c0* {said:.2f}", "middle", "quiet"))
+        parts.append(label(middle, 40, word, "middle", "word"))
+        parts.append(label(middle, 58, f"\u03c0* {said:.2f}", "middle", "quiet"))
     for name, zero in ZERO.items():
         parts.append(line(left, zero, left + len(words) * STEP, zero, "dpoq-zero"))
         parts.append((values if name == "V*" else bars)(found[name], left, zero))
