@@ -56,6 +56,18 @@ def _of_its_own_state(logits: Levels, pi_ref: Levels, beta: float) -> Levels:
     return [beta * (x - logsumexp(x, axis=1, keepdims=True) - np.log(p)) for x, p in pairs]
 
 
+def _eos_first(logits: Levels, pi_ref: Levels, beta: float) -> Levels:
+    """The way back in which the first column ends the reply, not the last."""
+    r, V = [], np.empty(0)
+    for logits_t, ref_t in zip(reversed(logits), reversed(pi_ref), strict=True):
+        paid = beta * (logits_t - np.log(ref_t))
+        if r:
+            paid[:, 1:] -= V.reshape(len(paid), -1)
+        r.insert(0, paid)
+        V = beta * logsumexp(logits_t, axis=1)
+    return r
+
+
 def reply_return(V_0: float, log_pi: np.ndarray, log_pi_ref: np.ndarray, beta: float) -> float:
     """R = V*(s_0) + sum_t beta log pi*/pi_ref, for log-probabilities (T,)."""
     return V_0 + beta * np.sum(log_pi - log_pi_ref)
@@ -151,6 +163,10 @@ EXERCISES = {
                 lambda x, p, b: _way_back(x, p, b, children=lambda V, n: V.reshape(-1, n).T),
             ),
             (
+                "V(s') went to the wrong columns: EOS, the last one, ends the reply; the others lead on.",
+                _eos_first,
+            ),
+            (
                 "the levels are in reverse order: level 0, the root's, comes first.",
                 lambda x, p, b: implied_reward(x, p, b)[::-1],
             ),
@@ -165,6 +181,8 @@ EXERCISES = {
             ("V(s') is subtracted, not added; so the edge in falls.", [0.5, 0.7, 0.2, 0.0]),
             ("V(s') is subtracted, not added; so the edge in falls.", [0.5, 0.3, 0.2, 0.0]),
             ("V(s') is subtracted, not added; so the edge in falls.", [0.5, 0.3, 0.2, 1.0]),
+            ("V(s') is subtracted: the edge between the two states gets 0.5 - 0.2.", [-0.5, 0.7, 0.2, 0.4]),
+            ("V(s') is subtracted: the edge between the two states gets 0.5 - 0.2.", [-0.5, 0.7, 0.2, 0.0]),
             ("all signs are exchanged: Q adds, V(s') subtracts.", [0.5, -0.3, -0.2, 0.0]),
             (
                 "V rises with its Q, and the reward into each state subtracts it; so R stays.",

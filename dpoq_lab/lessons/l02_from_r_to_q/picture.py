@@ -13,7 +13,7 @@ from dpoq_lab.views.trees import TreeLabels, edge_words, tree_figure
 
 C = 1.0  # what is added to every logit of a state
 STATE = 1  # "not"; 0 is the root
-TITLE = 26  # pixels, of the line above a tree
+TITLE = 20  # pixels, of the line above a tree
 ARROW = " \u2192 "
 ALT = (
     f"Two trees of replies to: {PROMPT} Q, pi and the implied reward r on each token, V in each state, R at "
@@ -147,11 +147,11 @@ def _moved(name: str, before: float, after: float, shown: bool) -> str:
 
 def _stacked(above: Figure, below: Figure, step: int, reading: str) -> Figure:
     """Both trees with their titles, one above the other."""
-    at = TITLE + above.height + 8
+    at = TITLE + above.height
     parts = [
-        label(2, 17, above.reading, kind="word"),
+        label(2, 14, above.reading, kind="word"),
         f'<g transform="translate(0,{TITLE})">{above.body}</g>',
-        label(2, at + 17, below.reading, kind="word"),
+        label(2, at + 14, below.reading, kind="word"),
         f'<g transform="translate(0,{at + TITLE:g})">{below.body}</g>',
     ]
     data = {"at not": above.data["labels"], "at the root": below.data["labels"], "step": step}

@@ -39,6 +39,7 @@ def _dpo(
     kept: Callable[[list], list] = lambda reply: reply,
     mean: bool = False,
     normalise: bool = True,
+    axis: int | None = 1,
     softmax_moves: bool = True,
     factor: float | None = None,
     push: Callable[[float], float] = lambda margin: _sigma(-margin),
@@ -46,7 +47,7 @@ def _dpo(
 ) -> tuple[float, np.ndarray]:
     """`dpo` with the tokens `kept` of a reply, their mean in place of the sum, `factor` in place of beta in
     the gradient, another `push` or `cost` by margin, logits taken for log pi, or pi left out of the slope."""
-    pi = np.exp(log_softmax(theta, axis=1))
+    pi = np.exp(log_softmax(theta, axis=axis))
     log_pi = np.log(pi) if normalise else theta
     ratio = log_pi - log_pi_ref
     loss, gradient = 0.0, np.zeros_like(theta)
@@ -168,6 +169,18 @@ EXERCISES = {
             (
                 "logits are not log-probabilities yet: subtract log sum exp of each state.",
                 lambda *case: _dpo(*case, normalise=False),
+            ),
+            (
+                "logits become probabilities state by state: the sum runs over a row, axis 1.",
+                lambda *case: _dpo(*case, axis=None),
+            ),
+            (
+                "the weights sum to 1 already: no further mean over the pairs.",
+                lambda t, ref, pairs, b: tuple(part / len(pairs) for part in dpo(t, ref, pairs, b)),
+            ),
+            (
+                "the gradient is missing: return the loss and the gradient.",
+                lambda *case: dpo(*case)[0],
             ),
             (
                 "each pair counts with its weight.",
