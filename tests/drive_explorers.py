@@ -28,7 +28,7 @@ EXPLORERS = {
     "02_from_r_to_q": ["Film", "LogitExplorer"],
     "03_dpo_is_inverse_q_learning": ["Film", "ReductionExplorer"],
     "04_what_dpo_can_represent": ["Film", "RepresentationExplorer"],
-    "05_train_dpo": ["LossExplorer"],
+    "05_train_dpo": ["Film", "LossExplorer"],
     "06_token_rewards": ["Film", "BlameExplorer", "OrderExplorer", "CreditExplorer"],
     "07_search": ["Film", "SearchExplorer"],
     "08_reference_policy": ["ReferenceExplorer"],

@@ -20,7 +20,7 @@ CURVES = ("loss", "chosen", "rejected")
 
 def reward_curves(log: list[dict]) -> Figure:
     """The sums of r_hat of a run's metrics so far."""
-    _, chosen, rejected = curves_of(log)
+    chosen, rejected = ([record[f"{role}_reward_sum"] for record in log] for role in ("chosen", "rejected"))
     return pair_curves(SUM, chosen, rejected)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from hand_made import elements
 
-from dpoq_lab.lessons.l05_train_dpo.figures import dpo_loss_figure, reward_curves
+from dpoq_lab.lessons.l05_train_dpo.figures import curves_of, dpo_loss_figure, reward_curves, run_figures
 
 LOG = [{"chosen_reward_sum": 0.1 * step, "rejected_reward_sum": -0.2 * step} for step in range(3)]
 
@@ -20,6 +20,14 @@ def test_the_curves_hold_the_metrics_and_say_their_ends():
 
 def test_a_run_without_a_step_says_so():
     assert "no step yet" in reward_curves([]).reading
+
+
+def test_the_curves_of_metrics_are_loss_chosen_and_rejected():
+    rows = [{"loss_mean": 0.5 + k, "chosen_reward_sum": k, "rejected_reward_sum": -k} for k in range(2)]
+    assert curves_of(rows) == ([0.5, 1.5], [0, 1], [0, -1])
+    [figure] = run_figures({"a run": curves_of(rows)})
+    assert figure.reading.startswith("a run: loss 0.500 at step 0, 1.500 at the last. Step 0 to 1, ")
+    assert list(figure.data["margin"].y) == [0, 2]
 
 
 def test_dpo_loss_is_ln_2_at_0_for_every_beta():
