@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.paths import data_folder
-from dpoq_lab.views.charts import LESS, MORE, Axis, Look, Series, axis, chart
+from dpoq_lab.views.charts import LESS, MORE, Axis, Look, Series, axis, chart, label
 from dpoq_lab.views.curves import pair_curves
 from dpoq_lab.views.figures import Figure
 
 PUSH = "push beta sigma(-beta d)"
 SUM = "sum of r\u0302, nats a reply"
 METRICS = ("loss_mean", "chosen_reward_sum", "rejected_reward_sum")
+PANEL, ACROSS = (340, 210), 3  # pixels of a run's panel, and how many stand in a row
 CURVES = ("loss", "chosen", "rejected")
 
 
@@ -39,16 +39,41 @@ def stored_curves() -> dict[str, tuple[list[float], list[float], list[float]]]:
     return found | {"SmolLM2 on courtesy": curves_of(rows)}
 
 
-def run_figures(runs: dict[str, tuple]) -> list[Figure]:
-    """Chosen, rejected and margin of each run, with its first loss in the reading."""
-    return [
-        replace(
-            figure,
-            reading=f"{name}: loss {loss[0]:.3f} at step 0, {loss[-1]:.3f} at the last. {figure.reading}",
+def runs_figure(runs: dict[str, tuple[list[float], list[float], list[float]]]) -> Figure:
+    """Chosen and rejected of each run by step, three runs in a row, each on its own axes; loss in words."""
+    parts, data = [], {}
+    for i, (name, (loss, chosen, rejected)) in enumerate(runs.items()):
+        panel = _run_panel(chosen, rejected)
+        x, y = i % ACROSS * (PANEL[0] + 14), i // ACROSS * (PANEL[1] + 50)
+        title = label(4, 18, name, "start", "word")
+        losses = label(4, 38, f"loss {loss[0]:.3f} at step 0, {loss[-1]:.3f} at the last", "start", "quiet")
+        parts.append(
+            f'<g transform="translate({x},{y})">{title}{losses}'
+            f'<g transform="translate(0,40)">{panel.body}</g></g>'
         )
-        for name, (loss, chosen, rejected) in runs.items()
-        for figure in [pair_curves(SUM, chosen, rejected)]
-    ]
+        data[name] = panel.data
+    rows = -(-len(runs) // ACROSS)
+    ends = "; ".join(f"{name} {loss[0]:.3f} to {loss[-1]:.3f}" for name, (loss, *_) in runs.items())
+    return Figure(
+        "".join(parts),
+        ACROSS * (PANEL[0] + 14),
+        rows * (PANEL[1] + 50),
+        "The sums of r_hat of chosen and rejected replies by optimiser step, a panel a run",
+        f"Loss at step 0 and at the last: {ends}.",
+        data,
+    )
+
+
+def _run_panel(chosen: list[float], rejected: list[float]) -> Figure:
+    steps = range(len(chosen))
+    return chart(
+        [Series("chosen", steps, chosen, MORE), Series("rejected", steps, rejected, LESS)],
+        axis("optimiser step", steps),
+        axis("sum of r\u0302, nats", [*chosen, *rejected], include=[0.0]),
+        SUM,
+        SUM,
+        *PANEL,
+    )
 
 
 def dpo_loss_figure(beta: float, difference: float) -> Figure:

@@ -1,9 +1,9 @@
 """Lesson 05's figures: what is drawn is what was measured."""
 
 import pytest
-from hand_made import elements
+from hand_made import elements, texts
 
-from dpoq_lab.lessons.l05_train_dpo.figures import curves_of, dpo_loss_figure, reward_curves, run_figures
+from dpoq_lab.lessons.l05_train_dpo.figures import curves_of, dpo_loss_figure, reward_curves, runs_figure
 
 LOG = [{"chosen_reward_sum": 0.1 * step, "rejected_reward_sum": -0.2 * step} for step in range(3)]
 
@@ -25,9 +25,11 @@ def test_a_run_without_a_step_says_so():
 def test_the_curves_of_metrics_are_loss_chosen_and_rejected():
     rows = [{"loss_mean": 0.5 + k, "chosen_reward_sum": k, "rejected_reward_sum": -k} for k in range(2)]
     assert curves_of(rows) == ([0.5, 1.5], [0, 1], [0, -1])
-    [figure] = run_figures({"a run": curves_of(rows)})
-    assert figure.reading.startswith("a run: loss 0.500 at step 0, 1.500 at the last. Step 0 to 1, ")
-    assert list(figure.data["margin"].y) == [0, 2]
+    figure = runs_figure({"a run": curves_of(rows), "another": ([0.7, 0.6], [0, 0.1], [0, 0.3])})
+    assert figure.reading == "Loss at step 0 and at the last: a run 0.500 to 1.500; another 0.700 to 0.600."
+    assert list(figure.data["a run"]["chosen"].y) == [0, 1]
+    assert list(figure.data["another"]["rejected"].y) == [0, 0.3]
+    assert "loss 0.700 at step 0, 0.600 at the last" in texts(figure)
 
 
 def test_dpo_loss_is_ln_2_at_0_for_every_beta():
