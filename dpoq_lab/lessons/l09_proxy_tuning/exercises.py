@@ -1,10 +1,14 @@
 """The exercises of lesson 09: solutions, cases, and the mistakes that are named."""
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 from dpoq_lab.lessons.check import Case, Exercise, checker
 from dpoq_lab.theory.mixtures import mixed_logits
+from dpoq_lab.theory.soft_bellman import solve
+from dpoq_lab.theory.token_mdp import Levels, TokenMDP, random_reward, random_tree
 
 
 def mixture(log_base: np.ndarray, log_proxy: np.ndarray, log_ref: np.ndarray, lam: float) -> np.ndarray:
@@ -12,12 +16,69 @@ def mixture(log_base: np.ndarray, log_proxy: np.ndarray, log_ref: np.ndarray, la
     return softmax(mixed_logits(log_base, log_proxy, log_ref, lam))
 
 
+def change(log_base: np.ndarray, log_ratio: np.ndarray, lam: float) -> np.ndarray:
+    """log of mixture over base: lambda log_ratio - log E_base[e^{lambda log_ratio}], (n_actions,), nats."""
+    return lam * log_ratio - logsumexp(log_base + lam * log_ratio)
+
+
+def distance(base: Levels, proxy: Levels, ref: Levels, tuned: Levels, lam: float) -> float:
+    """KL(mixture, tuned) of whole replies, in nats: KL at each state, weighted by the mixture's visits."""
+    return _summed(base, proxy, ref, tuned, lam)
+
+
+Logits = Callable[[np.ndarray, np.ndarray, np.ndarray, float], np.ndarray]
+
+
+def _summed(
+    base: Levels,
+    proxy: Levels,
+    ref: Levels,
+    tuned: Levels,
+    lam: float,
+    logits: Logits = mixed_logits,
+    normalised: bool = True,
+    reverse: bool = False,
+    visited_by: str = "mixture",
+) -> float:
+    """The distance; another `logits`, an unnormalised mixture, KL(tuned, mixture), or other visits."""
+    visits, total = np.ones(1), 0.0
+    for levels in zip(base, proxy, ref, tuned, strict=True):
+        *logs, log_tuned = (np.log(level) for level in levels)
+        log_pi = logits(*logs, lam)
+        log_pi = log_softmax(log_pi, axis=1) if normalised else log_pi
+        gap = log_pi - log_tuned
+        here = (-levels[3] * gap if reverse else np.exp(log_pi) * gap).sum(axis=1)
+        total += {"nobody": here.sum(), "mean": here.mean()}.get(visited_by, visits @ here)
+        pi = {"tuned": levels[3], "base": levels[0]}.get(visited_by, np.exp(log_pi))
+        visits = (visits[:, None] * pi[:, :-1]).ravel()
+    return float(total)
+
+
 def _law(seed: int) -> np.ndarray:
-    x = np.random.default_rng(seed).normal(size=5)
-    return x - np.log(np.exp(x).sum())
+    return log_softmax(np.random.default_rng(seed).normal(size=3)).round(2)
+
+
+def _tree(n_actions: int, horizon: int, seed: int, lam: float) -> Case:
+    """Base, proxy, reference and the base tuned itself, on a random tree."""
+    mdp, base = (random_tree(n_actions, horizon, 0.7, seed + more) for more in (0, 50))
+    r = random_reward(mdp, seed + 100)
+    tuned = solve(TokenMDP(base.pi_ref, mdp.beta / lam), r).pi
+    return base.pi_ref, solve(mdp, r).pi, mdp.pi_ref, tuned, lam
 
 
 MIXTURES: list[Case] = [(_law(0), _law(1), _law(2), 1.5), (_law(3), _law(4), _law(5), 0.5)]
+CHANGES: list[Case] = [
+    (np.log([0.5, 0.25, 0.25]), np.array([0.0, -1.0, 1.0]), 1.5),
+    (np.log([0.4, 0.6]), np.array([0.2, -1.1]), 0.5),
+]
+ONE_STATE: Case = (
+    [np.array([[0.5, 0.5]])],
+    [np.array([[0.8, 0.2]])],
+    [np.array([[0.4, 0.6]])],
+    [np.array([[0.7, 0.3]])],
+    0.5,
+)
+TREES: list[Case] = [ONE_STATE, _tree(2, 2, 1, 2.0), _tree(3, 3, 2, 0.5), _tree(3, 4, 3, 1.5)]
 
 EXERCISES = {
     "09.1": Exercise(
@@ -35,23 +96,80 @@ EXERCISES = {
                 "lambda scales the base too.",
                 lambda b, p, r, lam: mixture(lam * b, p, r, lam),
             ),
+            (
+                "those are the logits; take the exponential and normalise.",
+                lambda b, p, r, lam: mixed_logits(b, p, r, lam),
+            ),
         ],
     ),
     "09.2": Exercise(
-        0.0,
-        [],
+        change,
+        CHANGES,
         [
-            ("lambda = 1 gives the proxy's own policy only if base and reference are one.", 1.0),
-            ("half the exponent is half-way, not the base.", 0.5),
+            ("the normaliser is missing: subtract log Z.", lambda b, d, lam: lam * d),
+            (
+                "Z is a mean under the base: pi_base is missing in it.",
+                lambda b, d, lam: lam * d - logsumexp(lam * d),
+            ),
+            (
+                "Z was computed without lambda.",
+                lambda b, d, lam: lam * d - logsumexp(b + d),
+            ),
+            ("lambda is missing.", lambda b, d, lam: change(b, d, 1.0)),
+            (
+                "that is the mixture's own log-probability; subtract the base's.",
+                lambda b, d, lam: b + change(b, d, lam),
+            ),
+            (
+                "the logarithm of Z is missing.",
+                lambda b, d, lam: lam * d - np.exp(logsumexp(b + lam * d)),
+            ),
         ],
     ),
     "09.3": Exercise(
-        -3.0,
-        [],
+        distance,
+        TREES,
         [
-            ("lambda is missing: only half of the advantage is added.", -2.0),
-            ("that is what is added; the base's own log-probability is missing.", 1.0),
-            ("the sign is off: the proxy likes this token more than its reference does.", -5.0),
+            (
+                "the mixture is not normalised: divide by its sum at each state.",
+                lambda *case: _summed(*case, normalised=False),
+            ),
+            (
+                "lambda scales the base too; it is the exponent of proxy/reference alone.",
+                lambda *case: _summed(*case, logits=lambda b, p, q, lam: lam * (b + p - q)),
+            ),
+            (
+                "the ratio is upside down: proxy over reference.",
+                lambda *case: _summed(*case, logits=lambda b, p, q, lam: b - lam * (p - q)),
+            ),
+            (
+                "the base is missing in the mixture.",
+                lambda *case: _summed(*case, logits=lambda b, p, q, lam: lam * (p - q)),
+            ),
+            (
+                "at each state that is KL(tuned, mixture); here it is the other direction.",
+                lambda *case: _summed(*case, reverse=True),
+            ),
+            (
+                "KL and visits are both the tuned policy's: that is KL(tuned, mixture).",
+                lambda *case: _summed(*case, reverse=True, visited_by="tuned"),
+            ),
+            (
+                "the states are not weighted: multiply each KL by how often the mixture comes there.",
+                lambda *case: _summed(*case, visited_by="nobody"),
+            ),
+            (
+                "that is the mean over the states of a level; weigh them by the mixture's visits.",
+                lambda *case: _summed(*case, visited_by="mean"),
+            ),
+            (
+                "the visits are the tuned policy's; replies are drawn from the mixture.",
+                lambda *case: _summed(*case, visited_by="tuned"),
+            ),
+            (
+                "the visits are the base's; replies are drawn from the mixture.",
+                lambda *case: _summed(*case, visited_by="base"),
+            ),
         ],
     ),
 }

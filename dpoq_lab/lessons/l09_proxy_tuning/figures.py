@@ -1,6 +1,8 @@
 """What lesson 09 draws: the next word under base and mixture, and the score of a steered base by lambda."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
 
 from dpoq_lab.views.charts import GREY, LESS, MORE, Series, axis, chart, label, line
 from dpoq_lab.views.figures import Figure
@@ -69,4 +71,27 @@ def lambda_figure(row: dict, lambdas: tuple[float, ...], proxies: tuple[str, ...
         axis("true score, best 6", known, include=[level]),
         "True score of the steered base by lambda, a line a proxy, a small dot a seed, and of the tuned base",
         f"{proxies[0]} is best at lambda {best[1]:g}: {best[0]:.2f}; the base tuned itself has {level:.2f}.",
+    )
+
+
+def distance_figure(
+    lambdas: Sequence[float], own: Sequence[Sequence[float]], stranger: Sequence[Sequence[float]]
+) -> Figure:
+    """KL(mixture, tuned) by lambda, the median of n trees and a dot a tree, (lambdas, n) nats each."""
+    named = (("another base", stranger, LESS), ("the reference as base", own, MORE))
+    series = [
+        Series(name, lambdas, [median(trees) for trees in found], look, "both", seeds=found)
+        for name, found, look in named
+    ]
+    highest = 2 * max(v for s in series for v in s.y)
+    hidden = sum(v > highest for s in series for trees in s.seeds for v in trees)
+    series = [replace(s, seeds=[[v for v in t if v <= highest] for t in s.seeds]) for s in series]
+    least = min(zip(series[1].y, lambdas, strict=True))
+    return chart(
+        series,
+        axis("lambda", lambdas),
+        axis("KL(mixture, tuned), nats a reply", [0.0, highest]),
+        "How far the mixture is from tuning the base itself, by lambda, a small dot a tree",
+        f"With the reference as base {least[0]:.2f} nats at lambda {least[1]:g}; with another base "
+        f"the median is {series[0].y[lambdas.index(1.0)]:.2f} there. Dots beyond the frame, not drawn: {hidden}.",
     )
