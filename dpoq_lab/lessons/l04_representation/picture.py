@@ -23,7 +23,7 @@ ALT = (
 
 
 def members() -> list[tuple[str, Levels]]:
-    """Rewards of one class with what they are: pay at the end, as it was said, and A* itself."""
+    """Rewards of one class with what they are: pay at the end, word by word, and A* itself."""
     mdp, r = polite_tree()
     late, own = terminal_only(mdp, r), implicit_reward(mdp, solve(mdp, r).pi)
 
@@ -43,12 +43,8 @@ def members() -> list[tuple[str, Levels]]:
 
 def frames() -> list[Figure]:
     """The members one after another; the axes stay, and so do the lowest bars."""
-    mdp, r = polite_tree()
+    mdp, _ = polite_tree()
     every = members()
-    found = implicit_reward(mdp, solve(mdp, r).pi)
-    for _, member in every:
-        solution = solve(mdp, member)
-        assert largest(implicit_reward(mdp, solution.pi), found) < 1e-12
     return [member_figure(mdp, name, member, every[0][1]) for name, member in every]
 
 
