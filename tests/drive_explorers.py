@@ -31,8 +31,8 @@ EXPLORERS = {
     "05_train_dpo": ["Film", "LossExplorer"],
     "06_token_rewards": ["Film", "BlameExplorer", "OrderExplorer", "CreditExplorer"],
     "07_search": ["Film", "SearchExplorer"],
-    "08_reference_policy": ["ReferenceExplorer"],
-    "09_proxy_tuning": ["ProxyExplorer"],
+    "08_reference_policy": ["Film", "ReferenceExplorer"],
+    "09_proxy_tuning": ["Film", "ProxyExplorer"],
 }
 # Controls that call a model, and those that change nothing before a button is pressed
 MODEL = {

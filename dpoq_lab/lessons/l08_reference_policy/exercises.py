@@ -34,10 +34,12 @@ def _diagnosed(
     from_peak: bool = True,
     asks_pairs: bool = True,
     asks_margin: bool = True,
+    fall_in_nats: bool = True,
 ) -> str:
     """The diagnosis; an option set to False makes a mistake."""
     chosen, rejected = ([value / beta for value in curve] for curve in (r_hat_w, r_hat_l))
     fallen = (max(chosen) if from_peak else chosen[0]) - chosen[-1]
+    fallen *= 1 if fall_in_nats else beta
     if (max(kl) if farthest else kl[-1]) > FAR:
         return "rate too high"
     if asks_margin and chosen[-1] - rejected[-1] < NOTHING:
@@ -52,6 +54,7 @@ LOGGED: list[Case] = [  # r_hat of chosen, of rejected, beta, KL(pi_ref, pi), wo
     ([0, -0.3], [0, -2], 0.5, [0, 0.8], 9),  # no room
     ([0, -0.4], [0, -1.2], 0.2, [0, 2], 9),  # no room, though it has fallen by 2 nats
     ([0, 0.05, -0.01], [0, -0.1, -0.5], 0.1, [0, 0.9, 4], 1),  # like pairs: down by 0.6 nats from its peak
+    ([0, -0.3], [0, -2], 0.5, [0, 4], 1),  # like pairs: down by 0.6 nats, 0.3 in r_hat
     ([0, 0.1, 0.1], [0, -0.1, -0.6], 0.1, [0, 0.5, 2], 1),  # healthy, though the pairs are alike
     ([0, -0.1], [0, -0.1], 0.5, [0, 0.3], 9),  # no signal
     ([0, 0.02], [0, -0.02], 0.1, [0, 0.2], 1),  # no signal, in nats too
@@ -96,6 +99,7 @@ EXERCISES = {
                 lambda k, m, b: (-b * k, -b * k - m),
             ),
             ("chosen and rejected are exchanged.", lambda k, m, b: both_rewards(k, -m, b)),
+            ("that is the chosen mean alone; return both.", lambda k, m, b: m / 2 - b * k),
         ],
     ),
     "08.3": Exercise(
@@ -117,6 +121,14 @@ EXERCISES = {
             (
                 "the fall is counted from step 0; a run that rises first falls from its peak.",
                 lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, from_peak=False),
+            ),
+            (
+                "beta is missing in the fall of chosen; its mark is in nats too.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, fall_in_nats=False),
+            ),
+            (
+                "the order is that of the table: a chosen curve that ends below 0 may have another cause.",
+                lambda w, x, b, kl, n: "no room" if w[-1] < 0 else diagnosis(w, x, b, kl, n),
             ),
             (
                 "any fall is taken for like pairs; ask how many words the replies are apart.",

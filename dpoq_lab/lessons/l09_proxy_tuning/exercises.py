@@ -39,18 +39,25 @@ def _summed(
     normalised: bool = True,
     reverse: bool = False,
     visited_by: str = "mixture",
+    axis: int | None = 1,
+    eos: int = -1,
+    once: bool = False,
 ) -> float:
-    """The distance; another `logits`, an unnormalised mixture, KL(tuned, mixture), or other visits."""
+    """The distance; another `logits`, an unnormalised mixture, KL(tuned, mixture), or other visits.
+
+    `axis` is what the mixture is normalised over, `eos` the column that leads nowhere; `once`: the visits of
+    a level are not multiplied with those of the levels above.
+    """
     visits, total = np.ones(1), 0.0
     for levels in zip(base, proxy, ref, tuned, strict=True):
         *logs, log_tuned = (np.log(level) for level in levels)
         log_pi = logits(*logs, lam)
-        log_pi = log_softmax(log_pi, axis=1) if normalised else log_pi
+        log_pi = log_softmax(log_pi, axis=axis) if normalised else log_pi
         gap = log_pi - log_tuned
         here = (-levels[3] * gap if reverse else np.exp(log_pi) * gap).sum(axis=1)
         total += {"nobody": here.sum(), "mean": here.mean()}.get(visited_by, visits @ here)
         pi = {"tuned": levels[3], "base": levels[0]}.get(visited_by, np.exp(log_pi))
-        visits = (visits[:, None] * pi[:, :-1]).ravel()
+        visits = ((1 if once else visits[:, None]) * np.delete(pi, eos, axis=1)).ravel()
     return float(total)
 
 
@@ -71,14 +78,28 @@ CHANGES: list[Case] = [
     (np.log([0.5, 0.25, 0.25]), np.array([0.0, -1.0, 1.0]), 1.5),
     (np.log([0.4, 0.6]), np.array([0.2, -1.1]), 0.5),
 ]
-ONE_STATE: Case = (
-    [np.array([[0.5, 0.5]])],
-    [np.array([[0.8, 0.2]])],
-    [np.array([[0.4, 0.6]])],
-    [np.array([[0.7, 0.3]])],
-    0.5,
+
+
+def _small(*policies: list[list[list[float]]], lam: float) -> Case:
+    return (*([np.array(level) for level in policy] for policy in policies), lam)
+
+
+ONE_STATE = _small([[[0.5, 0.5]]], [[[0.8, 0.2]]], [[[0.4, 0.6]]], [[[0.7, 0.3]]], lam=0.5)
+A_CHAIN = _small(  # two tokens: one state a level
+    [[[0.5, 0.5]], [[0.4, 0.6]], [[0.3, 0.7]]],
+    [[[0.8, 0.2]], [[0.5, 0.5]], [[0.4, 0.6]]],
+    [[[0.6, 0.4]], [[0.7, 0.3]], [[0.5, 0.5]]],
+    [[[0.7, 0.3]], [[0.1, 0.9]], [[0.6, 0.4]]],
+    lam=2.0,
 )
-TREES: list[Case] = [ONE_STATE, _tree(2, 2, 1, 2.0), _tree(3, 3, 2, 0.5), _tree(3, 4, 3, 1.5)]
+A_TREE = _small(
+    [[[0.5, 0.3, 0.2]], [[0.4, 0.4, 0.2], [0.1, 0.6, 0.3]]],
+    [[[0.6, 0.1, 0.3]], [[0.5, 0.2, 0.3], [0.2, 0.2, 0.6]]],
+    [[[0.4, 0.4, 0.2]], [[0.3, 0.3, 0.4], [0.1, 0.7, 0.2]]],
+    [[[0.7, 0.2, 0.1]], [[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]]],
+    lam=1.5,
+)
+TREES: list[Case] = [ONE_STATE, A_CHAIN, A_TREE, _tree(3, 3, 2, 0.5), _tree(3, 4, 3, 1.5)]
 
 EXERCISES = {
     "09.1": Exercise(
@@ -165,6 +186,22 @@ EXERCISES = {
             (
                 "the visits are the tuned policy's; replies are drawn from the mixture.",
                 lambda *case: _summed(*case, visited_by="tuned"),
+            ),
+            (
+                "the mixture sums to 1 over a whole level; normalise each state, over axis=1.",
+                lambda *case: _summed(*case, axis=None),
+            ),
+            (
+                "EOS is the last column, not the first: it leads nowhere.",
+                lambda *case: _summed(*case, eos=0),
+            ),
+            (
+                "visits multiply: to be in a state a reply must have come to the one above.",
+                lambda *case: _summed(*case, once=True),
+            ),
+            (
+                "the KLs of the levels are summed over a reply, not averaged.",
+                lambda *case: distance(*case) / len(case[0]),
             ),
             (
                 "the visits are the base's; replies are drawn from the mixture.",

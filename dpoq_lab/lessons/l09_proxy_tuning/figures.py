@@ -93,5 +93,5 @@ def distance_figure(
         axis("KL(mixture, tuned), nats a reply", [0.0, highest]),
         "How far the mixture is from tuning the base itself, by lambda, a small dot a tree",
         f"With the reference as base {least[0]:.2f} nats at lambda {least[1]:g}; with another base "
-        f"the median is {series[0].y[lambdas.index(1.0)]:.2f} there. Dots beyond the frame, not drawn: {hidden}.",
+        f"the median is {series[0].y[lambdas.index(1.0)]:.2f} there. Dots not drawn, above: {hidden}.",
     )

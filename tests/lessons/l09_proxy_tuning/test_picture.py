@@ -58,6 +58,6 @@ def test_the_distance_figure_says_how_many_dots_it_leaves_out():
     figure = distance_figure((0.5, 1.0), [[0.1, 0.3], [0.0, 0.0]], [[0.2, 0.4], [0.4, 9.0]])
     assert "0.00 nats at lambda 1" in figure.reading
     assert "median is 4.70" in figure.reading
-    assert "not drawn: 0" in figure.reading
+    assert "not drawn, above: 0" in figure.reading
     crowded = distance_figure((1.0,), [[0.0] * 3], [[0.2, 0.4, 9.0]])
-    assert "not drawn: 1" in crowded.reading
+    assert "not drawn, above: 1" in crowded.reading
