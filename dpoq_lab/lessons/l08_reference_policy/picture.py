@@ -12,8 +12,8 @@ X, Y = (
     Axis("change of log pi(chosen), nats a reply", -1.5, 1.0),
     Axis("change of log pi(rejected), nats", -5.0, 1.0),
 )
-LEFT, TOP, WIDE, HIGH = 74, 12, 640, 420  # pixels of the plane
-WIDTH, BELOW, LINE = 940, 56, 19
+LEFT, TOP, WIDE, HIGH = 74, 8, 640, 318  # pixels of the plane
+WIDTH, BELOW, LINE = 940, 52, 19
 RUNS = {  # the record's name of each run, all on the same kind of pairs with the same settings
     "from the base": ("base, off-policy pairs", MORE),
     "from SFT on chosen and rejected": ("SFT 80 on both, off-policy pairs", GREY),

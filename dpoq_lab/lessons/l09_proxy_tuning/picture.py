@@ -13,7 +13,7 @@ from dpoq_lab.views.token_view import signed
 
 LAMBDAS = np.linspace(0, 3, 13)
 SHOWN = 6  # words
-LEFT, WIDE, TOP, ROW = 190, 430, 64, 56  # pixels; the bars of probability are WIDE long at P_MAX
+LEFT, WIDE, TOP, ROW = 190, 430, 54, 46  # pixels; the bars of probability are WIDE long at P_MAX
 MIDDLE, NAT = 765, 46  # the zero line of the log-ratios, and pixels a nat
 P_MAX, WIDTH = 0.6, 960
 
@@ -64,12 +64,12 @@ class State:
         bottom = TOP + ROW * (SHOWN + 1)
         return "".join(
             [
-                label(4, 20, f"\u2026 {' '.join(self.told.split()[-9:])} \u2026", "start", "word"),
-                label(LEFT, 48, "probability:"),
-                label(LEFT + 90, 48, "base", "start", "fill grey"),
-                label(LEFT + 140, 48, f"mixture, lambda {lam:.2f}", "start", "fill more"),
-                label(LEFT + 305, 48, "| at lambda 1"),
-                label(MIDDLE + 20, 48, "log pi_proxy/pi_ref, nats", "middle"),
+                label(4, 16, f"\u2026 {' '.join(self.told.split()[-9:])} \u2026", "start", "word"),
+                label(LEFT, 44, "probability:"),
+                label(LEFT + 90, 44, "base", "start", "fill grey"),
+                label(LEFT + 140, 44, f"mixture, lambda {lam:.2f}", "start", "fill more"),
+                label(LEFT + 305, 44, "| at lambda 1"),
+                label(MIDDLE + 20, 44, "log pi_proxy/pi_ref, nats", "middle"),
                 line(LEFT, TOP - 4, LEFT, bottom, "dpoq-zero"),
                 line(MIDDLE, TOP - 4, MIDDLE, bottom, "dpoq-zero"),
             ]
@@ -84,17 +84,17 @@ def _row(k: int, name: str, laws: Sequence[float], delta: float | None) -> str:
     """A word: its bars of base and mixture, a tick at lambda 1, the mixture's number; its log-ratio."""
     y, (base, mixture, one) = TOP + ROW * k, (LEFT + WIDE * p / P_MAX for p in laws)
     parts = [
-        label(LEFT - 10, y + 29, name, "end", "word" if "right" in name or "wrong" in name else ""),
-        _bar(LEFT, y + 5, base - LEFT, 12, "grey"),
-        _bar(LEFT, y + 20, mixture - LEFT, 20, "more"),
-        _bar(one - 1, y + 17, 3, 26, "ink"),
-        label(max(mixture, one) + 8, y + 36, f"{laws[1]:.2f}"),
+        label(LEFT - 10, y + 26, name, "end", "word" if "right" in name or "wrong" in name else ""),
+        _bar(LEFT, y + 4, base - LEFT, 10, "grey"),
+        _bar(LEFT, y + 16, mixture - LEFT, 18, "more"),
+        _bar(one - 1, y + 14, 3, 22, "ink"),
+        label((one if mixture < one < mixture + 48 else mixture) + 8, y + 31, f"{laws[1]:.2f}"),
     ]
     if delta is not None:
         colour, end = ("more", 1) if delta > 0 else ("less", -1)
-        parts.append(_bar(MIDDLE + min(0.0, delta) * NAT, y + 14, abs(delta) * NAT, 18, colour))
+        parts.append(_bar(MIDDLE + min(0.0, delta) * NAT, y + 12, abs(delta) * NAT, 18, colour))
         beyond = MIDDLE + delta * NAT + 8 * end
-        parts.append(label(beyond, y + 28, signed(delta), "start" if end > 0 else "end"))
+        parts.append(label(beyond, y + 26, signed(delta), "start" if end > 0 else "end"))
     return "".join(parts)
 
 
