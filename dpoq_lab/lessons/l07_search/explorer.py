@@ -6,7 +6,7 @@ import ipywidgets as widgets
 import torch
 
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.lessons.l07_search.figures import search_figure
+from dpoq_lab.lessons.l07_search.figures import parting_figure, search_figure
 from dpoq_lab.order_notes.language import true_score
 from dpoq_lab.order_notes.recipe import BETA, Policies
 from dpoq_lab.search.beams import Search, SearchTree, beam_search
@@ -40,10 +40,22 @@ def replay(tree: SearchTree, scorer: Scorer, prompt: Tokens) -> list[float]:
     return sums
 
 
+def leaders(tree: SearchTree, penalty: float) -> list[int]:
+    """By step, the node with the largest sum log pi / length**penalty, of the replies that have ended and the
+    prefixes of that step that are kept."""
+    found, ended = [], []
+    for step in range(1, max(node.step for node in tree.nodes) + 1):
+        now = [i for i, node in enumerate(tree.nodes) if node.step == step]
+        ended += [i for i in now if tree.nodes[i].status == "finished"]
+        held = ended + [i for i in now if tree.nodes[i].status == "kept"]
+        found.append(max(held, key=lambda i: tree.nodes[i].sum_log_pi / tree.nodes[i].step ** penalty))
+    return found
+
+
 class BeamPanel(widgets.VBox):
     """One search: `policy`, `width`, `penalty`; the tree up to a step, and the best reply of all.
 
-    `found` is what the search returned.
+    `found` is what the search returned, `truth` by step the true score so far of what leads.
     """
 
     def __init__(self, policies: Policies, policy: str) -> None:
@@ -74,16 +86,18 @@ class BeamPanel(widgets.VBox):
             scorer, prompt, self.width.value, MAX_TOKENS, length_penalty=self.penalty.value
         )
         tree = self.found.tree
-        r = [
+        r_hat = [
             BETA * (node.sum_log_pi - log_ref)
             for node, log_ref in zip(tree.nodes, replay(tree, other, prompt), strict=True)
         ]
         texts = [self._text(tree.tokens(i)) for i in range(len(tree.nodes))]
+        truths = [true_score(self._pair.pair.prompt, text) for text in texts]
+        self.truth = [truths[i] for i in leaders(tree, self.penalty.value)]
         self._words = [visible(self._policies.tokenizer.decode([n.token])) for n in tree.nodes]
         self._hovers = [
-            f"{text[-60:]}\nlog pi {signed(node.sum_log_pi)}, implicit reward {signed(reward)}, "
-            f"true score so far {signed(true_score(self._pair.pair.prompt, text))}"
-            for node, reward, text in zip(tree.nodes, r, texts, strict=True)
+            f"{text[-60:]}\nlog pi {signed(node.sum_log_pi)}, sum of r_hat {signed(total)}, "
+            f"true score so far {signed(truth)}"
+            for node, total, truth, text in zip(tree.nodes, r_hat, truths, texts, strict=True)
         ]
         self.show(self._step)
 
@@ -95,16 +109,20 @@ class BeamPanel(widgets.VBox):
         """How many steps the search took."""
         return max(node.step for node in self.found.tree.nodes)
 
+    def worth(self) -> int:
+        """The true score of the best reply."""
+        return true_score(self._pair.pair.prompt, self._text(self.found.hypotheses[0].tokens))
+
     def show(self, step: int) -> None:
         """Draw the tree up to `step`."""
         self._step = step
         best = self.found.hypotheses[0]
         text = self._text(best.tokens)
-        score = true_score(self._pair.pair.prompt, text)
+        worth = self.worth()
         state = "ended" if best.finished else "cut, it never ended"
         self.reading.value = box(
             f"<b>{state}</b> after {len(best.tokens)} tokens, log pi {signed(best.log_pi)}, "
-            f"true score <b>{signed(score)}</b> of +6<br>{escape(text)}"
+            f"true score <b>{signed(worth)}</b> of +6<br>{escape(text)}"
         )
         at = min(step, self.steps)
         said = f"Step {at} of {self.steps}: the tree of {self.policy.value}, width {self.width.value}."
@@ -112,7 +130,10 @@ class BeamPanel(widgets.VBox):
 
 
 class SearchExplorer(Styled):
-    """`pair` chooses the prompt, `step` lets both trees grow; `left` and `right` are the two searches."""
+    """`pair` chooses the prompt, `step` lets both trees grow; `left` and `right` are the two searches.
+
+    `picture` is the true score so far of what leads in each, by step.
+    """
 
     def __init__(self, policies: Policies, pairs: list[EncodedPair]) -> None:
         self._pairs = pairs
@@ -120,11 +141,13 @@ class SearchExplorer(Styled):
         self.left = BeamPanel(policies, "DPO from SFT")
         self.right = BeamPanel(policies, "base")
         self.step = widgets.IntSlider(6, min=1, max=MAX_TOKENS, description="step")
-        self.prompt = widgets.HTML()
+        self.prompt, self.picture = widgets.HTML(), LiveFigure()
         on_change([self.pair], self._show)
         on_change([self.step], self._grow)
+        for panel in (self.left, self.right):
+            on_change([panel.policy, panel.width, panel.penalty], self._draw)
         both = row(self.left, self.right)
-        super().__init__([row(self.pair, self.step), self.prompt, both])
+        super().__init__([row(self.pair, self.step), self.prompt, self.picture, both])
         self._show()
         self._grow()
 
@@ -133,7 +156,26 @@ class SearchExplorer(Styled):
         self.prompt.value = f"<b>Prompt</b> {escape(pair.pair.prompt)}"
         for panel in (self.left, self.right):
             panel.ask(pair)
+        self._draw()
 
     def _grow(self) -> None:
         for panel in (self.left, self.right):
             panel.show(self.step.value)
+        self._draw()
+
+    def _draw(self) -> None:
+        truths = {"left": self.left.truth, "right": self.right.truth}
+        self.picture.draw(parting_figure(truths, self.step.value, MAX_TOKENS))
+
+
+def wide_beam(explorer: SearchExplorer) -> str | None:
+    """What the right search finds at width 10 and penalty 0, beside the left's reply; None at others."""
+    left, right = explorer.left, explorer.right
+    if right.width.value != 10 or right.penalty.value != 0:
+        return None
+    lengths = [len(panel.found.hypotheses[0].tokens) for panel in (left, right)]
+    if lengths[1] < lengths[0] / 2:
+        return "a reply of less than half the length"
+    if right.worth() == left.worth():
+        return "a reply as good"
+    return "a better reply" if right.worth() > left.worth() else "a worse one of about the same length"

@@ -1,4 +1,4 @@
-"""What lesson 07 draws: a search tree, a column a step, the best on top; regret by noise; scores by width."""
+"""What lesson 07 draws: a search tree, a column a step, best on top; regret by noise; measures by width."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,7 @@ from dpoq_lab.views.charts import (
     LESS,
     LOOKS,
     MORE,
+    Axis,
     Look,
     Series,
     axis,
@@ -71,6 +72,25 @@ def search_figure(tree: SearchTree, words: list[str], hovers: list[str], step: i
 
 def _counts(by_status: dict[str, list[int]]) -> str:
     return ", ".join(f"{len(nodes)} {name}" for name, nodes in by_status.items())
+
+
+def parting_figure(truths: dict[str, list[float]], step: int, longest: int) -> Figure:
+    """The true score so far of what leads each search, by step, up to `step` on an axis of `longest`."""
+    shown = {name: [0.0, *row[:step]] for name, row in truths.items()}
+    lows = [min(row) for row in truths.values()]  # of all steps: nothing jumps as the step goes on
+    series = [
+        Series(name, list(range(len(row))), row, look)
+        for (name, row), look in zip(shown.items(), (MORE, LESS), strict=True)
+    ]
+    ends = ", ".join(f"{name} {row[-1]:+.0f}" for name, row in shown.items()).replace("-", "\u2212")
+    return chart(
+        series,
+        Axis("step", 0, longest),
+        Axis("true score so far", min(-2.0, *lows) - 0.5, 6.5),
+        "The true score so far of the reply or prefix that leads each of the two searches, by step",
+        f"At step {step} what leads by its beam score has a true score so far of: {ends}.",
+        height=230,
+    )
 
 
 def regret_figure(sizes: list[float], curves: dict[str, np.ndarray]) -> Figure:

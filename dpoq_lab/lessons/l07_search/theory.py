@@ -3,6 +3,8 @@
 Shapes, order of trajectories and units as in `token_mdp`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dpoq_lab.search.beams import Hypothesis, beam_search, value_beam
@@ -10,7 +12,41 @@ from dpoq_lab.search.mcts import mcts
 from dpoq_lab.search.scorers import TabularScorer
 from dpoq_lab.theory.search_values import at_token, rankings, value_objective
 from dpoq_lab.theory.soft_bellman import Solution, solve, trajectory_log_probs
-from dpoq_lab.theory.token_mdp import Levels, TokenMDP, random_reward, random_tree, stream
+from dpoq_lab.theory.token_mdp import Levels, TokenMDP, Tokens, random_reward, random_tree, stream
+
+
+class Partial(NamedTuple):
+    """A reply in a beam: its tokens, the state that they lead to, what it ranks by, and whether it ended."""
+
+    tokens: Tokens
+    state: int
+    rank: float
+    ended: bool
+
+
+Beam = list[Partial]
+
+
+def beam_steps(ranks: Levels, width: int) -> list[Beam]:
+    """The beam after each step, best first: `ranks`, levels (n_t, n_actions), say what a prefix ranks by, at
+    its last token. A reply that has ended stays and competes; at the horizon every reply ends."""
+    beam, found = [Partial((), 0, 0.0, False)], []
+    n_actions = ranks[0].shape[1]
+    for t, level in enumerate(ranks):
+        pool = [hypothesis for hypothesis in beam if hypothesis.ended]
+        for tokens, state, _, _ in (hypothesis for hypothesis in beam if not hypothesis.ended):
+            pool += [
+                Partial(
+                    (*tokens, a),
+                    state * (n_actions - 1) + a,
+                    float(level[state, a]),
+                    a == n_actions - 1 or t == len(ranks) - 1,
+                )
+                for a in range(n_actions)
+            ]
+        beam = sorted(pool, key=lambda hypothesis: -hypothesis.rank)[:width]
+        found.append(beam)
+    return found
 
 
 def noisy(x: Levels, size: float, seed: int, what: str = "value") -> Levels:
