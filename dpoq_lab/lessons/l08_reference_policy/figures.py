@@ -89,7 +89,7 @@ def _run_figure(name: str, run: dict) -> Figure:
         axis("optimiser step", run["steps"]),
         axis(f"run {name}, nats a reply", [v for key in curves for v in run[key]]),
         f"run {name}, change of log pi of chosen and rejected and KL(pi_ref, pi) by step",
-        f"Run {name} ends at {ends}; {run['words_apart']:.0f} words apart.",
+        f"Run {name} ends at {ends}; words apart: {run['words_apart']:.0f}.",
         width=500,
         height=270,
     )
