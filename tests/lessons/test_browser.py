@@ -245,7 +245,7 @@ def move_theory(lesson):
 
 def move_search(lesson):
     """Lesson 07: the trees grow by the step, and one search changes with its width and its policy."""
-    explorer = widget(lesson.page, ".dpoq-dot")
+    explorer = widget(lesson.page, ".widget-dropdown")
     drawn = explorer.locator(".dpoq-figure text")
     sliders = explorer.locator(".widget-slider")
     with changes(drawn):

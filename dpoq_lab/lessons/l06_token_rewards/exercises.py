@@ -74,11 +74,11 @@ def _case(seed: int, lengths: Sequence[int], flawed: Sequence[Sequence[int]]) ->
 
 CONTROLS: list[Case] = [
     (
-        [np.array([0.5, -2.0]), np.array([-0.2, 1.5, -0.4]), np.array([-1.0, 0.3])],
+        [np.array([0.5, -2.0]), np.array([-0.2, -1.5, 0.4]), np.array([-1.0, 0.3])],
         [np.array([-3.0, -1.0]), np.array([-0.5, -2.0, -1.0]), np.array([-0.1, -0.2])],
         [np.array([False, True]), np.array([False, True, False]), np.array([False, False])],
-        [np.array([1, 1]), np.array([1, -1, 1]), np.array([-1, 1])],
-        [np.array([1, 0]), np.array([0, 2, 1]), np.array([0, 1])],
+        [np.array([-1, 1]), np.array([-1, 1, 1]), np.array([-1, 1])],
+        [np.array([1, 0]), np.array([2, 1, 0]), np.array([0, 1])],
     ),
     _case(1, (3, 4, 2, 3, 5), ((1,), (0, 2), (), (2,), (3,))),
     _case(2, (6, 3, 5, 4, 4, 6, 5), ((1, 4), (2,), (0,), (), (1, 2), (5,), (2, 3))),

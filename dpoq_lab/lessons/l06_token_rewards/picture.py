@@ -22,7 +22,7 @@ BETA = 0.5
 TOLD = ("Tuesday", "Rome", "40")
 PROMPT = "day : Tuesday ; city : Rome ; price : 40"
 TOKENS = (1, 1, 0, 0, 2)  # hastily, a wrong day, the right city, the right price, EOS
-WIDE, LEFT, TOP, FLOOR = 152, 78, 104, 350  # pixels: a state, the first one, the plane's top and bottom
+WIDE, LEFT, TOP, FLOOR = 152, 78, 86, 300  # pixels: a state, the first one, the plane's top and bottom
 LOW, HIGH = -1.3, 3.0  # of the outlook
 ALT = (
     f"The outlook of a reply to {PROMPT}, a level a state: each word moves it by r_hat, and beside each word "
@@ -75,13 +75,13 @@ def _frame(
     body = [label(LEFT, 20, f"prompt  {PROMPT}", "start", "quiet"), _axis()]
     body += [_level(t, outlook[t], paid[t], V[t]) for t in range(said + 1)]
     body += [_word(t, words[t], outlook[t : t + 2], paid[t : t + 2], r_hat[t], r[t]) for t in range(said)]
-    rows = ((FLOOR + 34, "r_hat", "word"), (FLOOR + 62, "r paid", "quiet"))
+    rows = ((FLOOR + 32, "r_hat", "word"), (FLOOR + 56, "r paid", "quiet"))
     body += [label(LEFT - 12, y, text, "end", kind) for y, text, kind in rows]
     end = LEFT + WIDE * (said + 1) + 6
     body.append(label(end, _y(outlook[said]) - 6 * (said == 5) + 5, "outlook", "start", "word"))
-    body.append(label(end, _y(paid[said]) + 14 * (said >= 4) + 5, "paid so far", "start", "quiet"))
+    body.append(label(end, _y(paid[said]) + (19 if said >= 4 else -6), "paid so far", "start", "quiet"))
     drawn = {"outlook": outlook[: said + 1], "r_hat": r_hat[:said], "r": r[:said], "words": words[:said]}
-    return Figure("".join(body), LEFT + WIDE * 6 + 92, FLOOR + 76, ALT, reading, drawn)
+    return Figure("".join(body), LEFT + WIDE * 6 + 92, FLOOR + 66, ALT, reading, drawn)
 
 
 def _y(value: float) -> float:
@@ -115,9 +115,9 @@ def _word(t: int, word: str, outlook: np.ndarray, paid: np.ndarray, r_hat: float
     step = path(f"M{x} {_y(outlook[0]):.1f}V{_y(outlook[1]):.1f}", look)
     step = step.replace("<path ", '<path style="stroke-width:5px" ')
     grey = path(f"M{x} {_y(paid[0]):.1f}V{_y(paid[1]):.1f}", GREY)
-    name = label(x, 62, "\u2717 " * bool(wrong) + word, "middle", "word")
-    mark = label(x, 82, "planted error", "middle", "small") if wrong else ""
-    ticks = line(x, TOP - 12, x, FLOOR + 10, "dpoq-grid")
+    name = label(x, 48, "\u2717 " * bool(wrong) + word, "middle", "word")
+    mark = label(x, 66, "planted error", "middle", "small") if wrong else ""
+    ticks = line(x, TOP - 10, x, FLOOR + 10, "dpoq-grid")
     arrow = "\u25bc " if r_hat < -0.005 else "\u25b2 " if r_hat > 0.005 else ""
-    numbers = label(x, FLOOR + 34, arrow + signed(r_hat), "middle", f"word fill {look.colour}")
-    return ticks + grey + step + name + mark + numbers + label(x, FLOOR + 62, signed(r), "middle", "quiet")
+    numbers = label(x, FLOOR + 32, arrow + signed(r_hat), "middle", f"word fill {look.colour}")
+    return ticks + grey + step + name + mark + numbers + label(x, FLOOR + 56, signed(r), "middle", "quiet")

@@ -60,6 +60,7 @@ def _variant(
     keep_ended: bool = True,
     rank: Callable[[float, float, int], float] = lambda total, last, length: total,
     eos: float = 1.0,
+    follow: bool = True,
 ) -> Replies:
     """A beam that goes wrong in one of the usual ways; ranks are of (sum, last step, length)."""
     n_actions, pool = steps[0].shape[1], [((), 0, 0.0, 0.0, False)]
@@ -68,7 +69,7 @@ def _variant(
         for tokens, state, total, _, _ in (h for h in pool if not h[-1]):
             mine = []
             for a in range(n_actions):
-                step = float(level[state, a]) * (eos if a == n_actions - 1 else 1.0)
+                step = float(level[state if follow else 0, a]) * (eos if a == n_actions - 1 else 1.0)
                 ends = a == n_actions - 1 or t == len(steps) - 1
                 mine.append(((*tokens, a), state * (n_actions - 1) + a, total + step, step, ends))
             grown += sorted(mine, key=lambda h: -h[2])[:width] if per_parent else mine
@@ -151,6 +152,10 @@ EXERCISES = {
             (
                 "it cuts at the end alone: a beam is cut to its width after every token.",
                 lambda x, k: beam(x, 10**6)[:k],
+            ),
+            (
+                "it reads row 0 of every level: each prefix has a row of its own, its state.",
+                lambda x, k: _variant(x, k, follow=False),
             ),
             ("return all replies of the last beam, not the best alone.", lambda x, k: beam(x, k)[:1]),
             (

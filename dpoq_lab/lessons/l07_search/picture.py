@@ -13,7 +13,7 @@ from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.trees import tree_rows
 
 WIDTH, DISLIKE = 2, 4.0  # of both beams; what the wrong value takes off wherever "not" was said
-COLUMN, BEND, ROW, TOP = 136, 34, 27, 52  # pixels
+COLUMN, BEND, ROW, TOP = 136, 34, 25, 48  # pixels
 LOOKS = {
     "kept": Look("more"),
     "dropped": Look("less", "7 5"),
@@ -103,7 +103,15 @@ def _panel(mdp: TokenMDP, R: np.ndarray, beams: list[Beam], ranks: Levels, step:
         mark = Look("more" if paid > 0 else "less", "", "star") if answer else Look("grey", "", "square")
         body.append(symbol(x, y, mark, 7 if answer else 3, "dpoq-dot fill"))
         text = f"R {signed(paid)[:-3]}"
-        body.append(label(x + (20 if answer else 14), y + 5, text, "start", "word" if answer else "quiet"))
+        body.append(
+            label(
+                x + (20 if answer else 14),
+                y + (5 if len(tokens) == mdp.horizon else 1),
+                text,
+                "start",
+                "word" if answer else "quiet",
+            )
+        )
     data = {"status": status, "answer": best if over else None}
     return Figure("".join(body), 10 + COLUMN * mdp.horizon + 64, TOP + ROW * len(R) - 10, title, title, data)
 
