@@ -131,6 +131,22 @@ EXERCISES = {
         ],
     ),
     "10.3": Exercise(
+        swapped_labels,
+        LABELS,
+        [
+            ("the pairs are exchanged where the coin fell False.", lambda p, c: swapped_labels(p, ~c)),
+            (
+                "every label is exchanged; that teaches the opposite, which is no control.",
+                lambda p, c: swapped_labels(p, np.ones_like(c)),
+            ),
+            ("no label is exchanged.", lambda p, c: list(p)),
+            (
+                "pairs are dropped where the coin fell True; a control has the same pairs.",
+                lambda p, c: [pair for pair, flip in zip(p, c, strict=True) if not flip],
+            ),
+        ],
+    ),
+    "10.4": Exercise(
         relabelled_step,
         FALLS,
         [
@@ -147,22 +163,6 @@ EXERCISES = {
             (
                 "that is the last step that lost anything.",
                 lambda x, n: int(np.flatnonzero(np.diff(x) < 0)[-1]),
-            ),
-        ],
-    ),
-    "10.4": Exercise(
-        swapped_labels,
-        LABELS,
-        [
-            ("the pairs are exchanged where the coin fell False.", lambda p, c: swapped_labels(p, ~c)),
-            (
-                "every label is exchanged; that teaches the opposite, which is no control.",
-                lambda p, c: swapped_labels(p, np.ones_like(c)),
-            ),
-            ("no label is exchanged.", lambda p, c: list(p)),
-            (
-                "pairs are dropped where the coin fell True; a control has the same pairs.",
-                lambda p, c: [pair for pair, flip in zip(p, c, strict=True) if not flip],
             ),
         ],
     ),

@@ -1,10 +1,18 @@
-"""Lesson 10's explorer: break steps, mend steps, and watch the outlook and the blame move."""
+"""Lesson 10's explorers: break steps, mend steps, and watch the outlook and the blame move."""
+
+from collections.abc import Sequence
 
 import ipywidgets as widgets
+import numpy as np
+from transformers import PreTrainedModel
 
+from dpoq_lab.lessons.l10_reasoning.figures import outlook_figure
 from dpoq_lab.lessons.l10_reasoning.picture import chain_figure
+from dpoq_lab.lessons.l10_reasoning.recipe import BETA, PAY
+from dpoq_lab.lessons.l10_reasoning.study import blamed, by_step
 from dpoq_lab.lessons.l10_reasoning.theory import STEPS, credit, share_found
-from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
+from dpoq_lab.lessons.l10_reasoning.walk import RING, Walk, advantages, values, wrong_steps
+from dpoq_lab.views.controls import WIDE_CHOICE, LiveFigure, Styled, on_change, row, slider
 
 
 class ChainExplorer(Styled):
@@ -35,3 +43,70 @@ def share_at_much_repair(explorer: ChainExplorer) -> str | None:
         return None
     share = share_found(*credit(explorer.repair.value, explorer.slip.value))
     return "nearly always" if share > 0.9 else "in most of them" if share > 0.5 else "in less than half"
+
+
+class WalkExplorer(Styled):
+    """A walk whose places you state, scored by a trained policy: exact A* above its r_hat, step by step.
+
+    `policies` has the base under "base"; a place is right, one too far, or off by five.
+    """
+
+    def __init__(self, policies: dict[str, PreTrainedModel], walks: Sequence[Walk]) -> None:
+        self._policies, self._walks = policies, walks
+        prompts = [(walk.prompt, i) for i, walk in enumerate(walks)]
+        self.walk = widgets.Dropdown(options=prompts, description="walk", layout=WIDE_CHOICE)
+        names = [name for name in policies if name != "base"]
+        self.policy = widgets.Dropdown(options=names, description="policy")
+        offs = [("right", 0), ("one too far", 1), ("five off", 5)]
+        self.steps = [
+            widgets.Dropdown(options=offs, description=f"step {k + 1}", layout={"width": "13em"})
+            for k in range(len(walks[0].moves))
+        ]
+        self.picture = LiveFigure()
+        self.steps[1].value = 1
+        on_change([self.walk, self.policy, *self.steps], self._render)
+        super().__init__([row(self.walk, self.policy), row(*self.steps), self.picture])
+        self._render()
+
+    def _render(self) -> None:
+        walk = self._walks[self.walk.value]
+        places = walked(walk, [step.value for step in self.steps])
+        reply = in_words(walk, places)
+        blame = blamed(self._policies[self.policy.value], self._policies["base"], [(walk, reply)])["-r_hat"]
+        self.r_hat = -by_step(blame)[0]
+        self.A = advantages(walk, places, PAY, BETA)
+        off = np.append(0, (np.array(places) - walk.start - np.cumsum([int(m) for m in walk.moves])) % RING)
+        outlook = [values(walk, PAY, BETA)[t, k] for t, k in enumerate(off)]
+        ends = "right" if off[-1] == 0 else "wrong"
+        reading = f"{reply}: the answer is {ends}. Exact A* blames step {self.A.argmin() + 1} most, "
+        reading += f"{self.policy.value} step {self.r_hat.argmin() + 1}."
+        rows = {"A*": self.A, "r_hat": self.r_hat}
+        wrong = wrong_steps(walk, places)
+        alt = "A staircase: V* before each step of a walk; below it A* and r_hat of each step"
+        self.picture.draw(outlook_figure(walk.moves, wrong, outlook, rows, (-0.3, 3.3), alt, reading))
+
+
+def walked(walk: Walk, off: Sequence[int]) -> list[int]:
+    """The places of a reply whose steps go `off` too far."""
+    at, places = walk.start, []
+    for move, slip in zip(walk.moves, off, strict=True):
+        at = (at + int(move) + slip) % RING
+        places.append(at)
+    return places
+
+
+def in_words(walk: Walk, places: Sequence[int]) -> str:
+    """A reply that states these places."""
+    steps = [f"then {move} {place} ," for move, place in zip(walk.moves, places, strict=True)]
+    return f"{' '.join(steps)} answer {places[-1]}"
+
+
+def second_of_two(explorer: WalkExplorer) -> str | None:
+    """The r_hat of the later of two wrong steps, against the earlier one's; None until just two are wrong."""
+    wrong = [k for k, step in enumerate(explorer.steps) if step.value]
+    if len(wrong) != 2:
+        return None
+    first, second = explorer.r_hat[wrong]
+    if second > first / 2:
+        return "less than half as much"
+    return "about as much" if second > 2 * first else "more than twice as much"

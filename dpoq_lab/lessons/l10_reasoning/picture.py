@@ -24,4 +24,6 @@ def chain_figure(repair: float, steps: tuple[int, ...], slip: float = 0.1) -> Fi
     share = f"the breaking step is blamed in {share_found(A, law):.2f} of all chains that end wrong"
     reading = f"Repair {repair:.2f}: {where}; {share}."
     names = [f"step {k + 1}" for k in range(len(steps))]
-    return outlook_figure(names, [bool(s) for s in steps], values[row], A[row], -1.1, 1.1, ALT, reading)
+    return outlook_figure(
+        names, [bool(s) for s in steps], values[row], {"A*": A[row]}, (-1.1, 1.1), ALT, reading
+    )
