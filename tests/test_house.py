@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "commands": LESSONS | {"commands"},
     "face": LESSONS | {"commands", "face"},
 }
-BY_NAME = ("dpoq_lab", "dpoq_lab.commands.study")  # the two that load what they are asked for
+# those that load what they are asked for
+BY_NAME = ("dpoq_lab", "dpoq_lab.commands.study", "dpoq_lab.commands.contact_sheet")
 
 
 def modules(package):

@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_inspect(commands)
     _add_study(commands)
+    _add_timetable(commands)
     _add_doctor(commands)
     return top
 
@@ -117,6 +118,12 @@ def _add_study(commands: argparse._SubParsersAction) -> None:
         "--preset", default="laptop", help="ci, laptop or gpu, as far as the study has it (laptop)"
     )
     study.set_defaults(run=_study)
+
+
+def _add_timetable(commands: argparse._SubParsersAction) -> None:
+    timetable = commands.add_parser("timetable", help="a plan for a class: lessons, minutes, what to ask")
+    timetable.add_argument("minutes", type=_positive_int, help="how long the class is: 50, 90, 180, ...")
+    timetable.set_defaults(run=_timetable)
 
 
 def _add_doctor(commands: argparse._SubParsersAction) -> None:
@@ -190,6 +197,17 @@ def _study(arguments: argparse.Namespace) -> int:
             f"study {arguments.name} has no preset {arguments.preset!r}, only {', '.join(study.sizes)}"
         )
     print(run_study(study, arguments.name, arguments.out, arguments.seeds, arguments.preset))
+    return 0
+
+
+def _timetable(arguments: argparse.Namespace) -> int:
+    from dpoq_lab.commands.timetable import plan, plan_text
+    from dpoq_lab.lessons.lecture import lectures
+
+    slots = plan(lectures(), arguments.minutes)
+    if not slots:
+        raise Misuse(f"no lesson fits into {arguments.minutes} minutes")
+    print(plan_text(slots, arguments.minutes))
     return 0
 
 

@@ -9,18 +9,23 @@ from dpoq_lab.paths import kit_folder
 
 @dataclass(frozen=True)
 class Lecture:
-    """The `lecture.toml` of a lesson's folder; `name` and `title` are its notebook's.
+    """The `lecture.toml` of a lesson's `folder`; `name` and `title` are its notebook's.
 
-    `lecture` and `exercises` are minutes, planned; `runs` is seconds, the measured median of all cells.
+    Planned minutes: `brief` for the picture, its question and what to project of it, `lecture` for the whole
+    lesson, `exercises` for these in class. `runs` is seconds, the measured median of all cells. A plan that
+    cannot hold everything takes a lower `priority` first.
     """
 
     name: str
+    folder: str
     title: str
     question: str
     objectives: list[str]
+    brief: int
     lecture: int
     exercises: int
     runs: float
+    priority: int
     project: list[str]
     skip: list[str]
     ask: str
@@ -36,7 +41,7 @@ def read_lecture(notebook: Path) -> Lecture:
     """The lecturer's data of one notebook."""
     folder = next(Path(__file__).parent.glob(f"l{notebook.stem[:2]}_*"))
     with (folder / "lecture.toml").open("rb") as file:
-        return Lecture(notebook.stem, _title(notebook), **tomllib.load(file))
+        return Lecture(notebook.stem, folder.name, _title(notebook), **tomllib.load(file))
 
 
 def _title(notebook: Path) -> str:

@@ -1,5 +1,6 @@
 """A figure that may leave the house: an SVG with its alt text and its reading in one line; and `show`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Protocol
@@ -80,3 +81,25 @@ def beside(*figures: Figure, alt: str, reading: str, gap: float = 20) -> Figure:
         data |= figure.data
     height = max(figure.height for figure in figures)
     return Figure("".join(parts), at - gap, height, alt, reading, data)
+
+
+COLUMN, GUTTER, HEAD = 620, 24, 34  # pixels of a sheet
+
+
+def sheet(cards: Sequence[tuple[str, Figure]], columns: int = 2) -> str:
+    """Titled figures, each as wide as its column, as one SVG that needs no page: light, on white."""
+    tops, parts = [float(GUTTER)] * columns, []
+    for title, figure in cards:
+        column = tops.index(min(tops))
+        x, y = GUTTER + column * (COLUMN + GUTTER), tops[column]
+        high = figure.height * COLUMN / figure.width
+        head = f'<text class="word" font-size="18" x="{x}" y="{y + 22:.1f}">{escape(title)}</text>'
+        place = f'x="{x}" y="{y + HEAD:.1f}" width="{COLUMN}" height="{high:.1f}"'
+        box = f'viewBox="0 0 {figure.width:g} {figure.height:g}"'
+        parts.append(f"{head}<svg {place} {box}>{figure.body}</svg>")
+        tops[column] += HEAD + high + GUTTER
+    wide, high = columns * (COLUMN + GUTTER) + GUTTER, round(max(tops))
+    paper = f'<rect width="{wide}" height="{high}" fill="white"/>'
+    size = f'viewBox="0 0 {wide} {high}" width="{wide}" height="{high}"'
+    body = f'<g class="dpoq-figure" font-family="system-ui,sans-serif">{"".join(parts)}</g>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" class="dpoq" {size}>{STYLE}{paper}{body}</svg>\n'

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 from dpoq_lab.lessons.check import CORRECT
+from dpoq_lab.lessons.lecture import read_lecture
 from dpoq_lab.paths import kit_folder
 
 LESSONS = sorted((kit_folder() / "notebooks").glob("*.ipynb"))
@@ -134,3 +135,57 @@ def verdict(source, scope):
     with contextlib.redirect_stdout(out):
         exec(source, scope)
     return out.getvalue()
+
+
+# The second edition: question and picture first, predictions, the idea written by the student
+
+
+def test_question_and_picture_stand_on_the_first_screen(path):
+    notebook = nbformat.read(path, as_version=4)
+    first = notebook.cells[0].source
+    assert first.startswith(f"# {path.stem[:2]} ")
+    assert "**The question.**" in first
+    assert len(first) < 900
+    assert "picture" in notebook.cells[1].metadata.get("tags", [])
+    assert notebook.cells[1].metadata.jupyter.source_hidden
+
+
+def test_it_links_to_its_neighbours_and_to_the_card_of_conventions(path):
+    first, last = cells(path, "markdown")[0].source, cells(path, "markdown")[-1].source
+    at = LESSONS.index(path)
+    if at:
+        assert f"]({LESSONS[at - 1].name})" in first
+        assert "](00_start_here.ipynb#Card-of-conventions)" in first
+    if at + 1 < len(LESSONS):
+        assert f"]({LESSONS[at + 1].name})" in first
+        assert f"]({LESSONS[at + 1].name})" in last
+    for target in re.findall(r"\]\((\d\d_\w+\.ipynb)", first + last):
+        assert (path.parent / target).is_file()
+
+
+def test_its_header_says_what_its_lecturer_is_told(path):
+    lecture = read_lecture(path)
+    head = cells(path, "markdown")[1].source
+    for number, objective in enumerate(lecture.objectives, 1):
+        assert f"\n{number}. {objective}" in head.replace("$", "").replace("*", "")
+    minutes = f"lecture {lecture.lecture} min, exercises {lecture.exercises} min"
+    assert f"| Time | {minutes}; the cells run in {lecture.runs:g} s |" in head
+
+
+def test_the_student_predicts_before_every_explorer(path):
+    source = "\n".join(cell.source for cell in cells(path))
+    explorers = len(re.findall(r"^\w+ = \w*(?:Explorer|Viewer)\(", source, re.MULTILINE))
+    predictions = [source.index("Prediction(\n"), *(m.start() for m in re.finditer(r"\.judge_by\(", source))]
+    assert explorers
+    assert len(predictions) - 1 == explorers
+    assert predictions == sorted(predictions)
+
+
+def test_the_student_writes_the_lessons_central_idea(path):
+    _, solutions = exercises(path)
+    if not path.stem.startswith("00"):
+        lines = [
+            len(re.search(r"```python\n(.*?)\n```", cell.source, re.DOTALL).group(1).splitlines())
+            for cell in solutions.values()
+        ]
+        assert 10 <= max(lines) <= 22
