@@ -139,7 +139,9 @@ def _short(value: Any) -> str:
         value = value.detach().numpy()
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
-    if isinstance(value, list | tuple):
+    if isinstance(value, dict):
+        text = "{" + ", ".join(f"{key}: {_short(part)}" for key, part in value.items()) + "}"
+    elif isinstance(value, list | tuple):
         text = "[" + ", ".join(_short(part) for part in value) + "]"
     else:
         text = str(round(value, 4) if isinstance(value, float) else value)

@@ -38,7 +38,7 @@ def polite_tree(beta: float = 1.0, p_thanks: float = 0.5) -> tuple[TokenMDP, Lev
 def random_replies() -> tuple[TokenMDP, Levels, np.ndarray]:
     """15 replies of at most 3 tokens out of a, b, then a forced EOS; normal logits and returns, beta 0.5.
 
-    The instance on which the table of lesson 03 was first computed: the tree, a reward with those
+    The instance of the table of lesson 03: the tree, a reward with those
     returns, and (N,) which trajectories exist.
     """
     rng = np.random.default_rng(0)

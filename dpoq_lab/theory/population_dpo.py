@@ -63,7 +63,7 @@ def sample_pairs(pairs: Pairs, n: int, seed: int) -> Pairs:
 
 
 def token_weights(mdp: TokenMDP, reduction: Reduction = "sum", cut: int | None = None) -> csr_array:
-    """c(y; s, a), the weight of log pi(a|s)/pi_ref(a|s) in a trajectory's score, (N, states * n_actions).
+    """c(y; s, a), the weight of log pi(a|s)/pi_ref(a|s) in a trajectory's sum, (N, states * n_actions).
 
     'sum' is eq. (9); 'mean' divides by the number of tokens; 'sum without EOS' leaves the EOS term out.
     `cut` keeps only the first `cut` tokens, as a maximal length does: what is longer is not terminal.
@@ -123,13 +123,13 @@ def fit_dpo(
     def loss_and_gradient(theta: np.ndarray) -> tuple[float, np.ndarray]:
         log_pi = log_policy(theta)
         ratio = np.subtract(log_pi, log_ref, where=allowed, out=np.zeros(pi_ref.shape))
-        score = mdp.beta * np.asarray(C @ ratio.ravel())  # (N,)
-        margin = score[pairs.first] - score[pairs.second]  # (M,)
+        sums = mdp.beta * np.asarray(C @ ratio.ravel())  # (N,)
+        margin = sums[pairs.first] - sums[pairs.second]  # (M,)
         # -label log sigma(m) - (1 - label) log sigma(-m)
         loss = np.logaddexp(0, -margin) + (1 - pairs.label) * margin
         slope = pairs.weight * (expit(margin) - pairs.label)
-        by_trajectory = np.bincount(pairs.first, slope, len(score)) - np.bincount(
-            pairs.second, slope, len(score)
+        by_trajectory = np.bincount(pairs.first, slope, len(sums)) - np.bincount(
+            pairs.second, slope, len(sums)
         )
         by_log_pi = mdp.beta * (C.T @ by_trajectory).reshape(pi_ref.shape)
         gradient = by_log_pi - np.exp(log_pi) * by_log_pi.sum(axis=1, keepdims=True)

@@ -22,7 +22,9 @@ class Film(Styled):
         self.frames, self.picture = list(frames), LiveFigure()
         last = len(self.frames) - 1
         self.player = widgets.Play(min=0, max=last, interval=A_FRAME, show_repeat=False)
-        self.step = widgets.IntSlider(min=0, max=last, description=name)
+        self.step = widgets.IntSlider(
+            min=0, max=last, description=name, style={"description_width": "initial"}
+        )
         widgets.jslink((self.player, "value"), (self.step, "value"))
         on_change([self.step], self._render)
         super().__init__([row(self.player, self.step), self.picture])

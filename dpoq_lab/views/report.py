@@ -59,7 +59,7 @@ def _pair_section(number: int, pair: EncodedPair, scores: ScoredPair, beta: floa
             s.response.tokens,
             s.rewards(beta),
             limit,
-            f"{role}: summed reward {sum(s.rewards(beta)):+.2f}",
+            f"{role}: sum of r_hat {sum(s.rewards(beta)):+.2f}",
             flaw_mask(s.response),
             s.response.actions,
         )

@@ -13,7 +13,7 @@ from dpoq_lab.views.token_picker import TokenPicker
 from dpoq_lab.views.token_view import cells, legend, signed, visible, who_said_what
 
 ROLES = ("chosen", "rejected")
-REWARD = "r = beta log pi/pi_ref, nats"
+REWARD = "r_hat = beta log pi/pi_ref, nats"
 
 
 class TokenExplorer(Styled):
@@ -124,7 +124,7 @@ class TokenExplorer(Styled):
         self.scale.value = legend(limit, quantity)
         for role in ROLES:
             scores = self._scores[role]
-            total = f"{role}: summed reward {signed(sum(scores.rewards(beta)))}"
+            total = f"{role}: sum of r_hat {signed(sum(scores.rewards(beta)))}"
             self.sums[role].value = f"<b>{total}</b>"
             response = scores.response
             shown = cells(response.tokens, self._colours(role), limit, flaw_mask(response), response.actions)
@@ -146,13 +146,13 @@ _HINT = "Choose a token by click, or by Tab and the arrow keys."
 
 
 def token_detail(scores: TokenScores, index: int, beta: float) -> str:
-    """What is known of one token, as escaped HTML: r, log pi, log pi_ref and what both preferred."""
+    """What is known of one token, as escaped HTML: r_hat, log pi, log pi_ref and what both preferred."""
     token = visible(scores.response.tokens[index])
     if not scores.response.actions[index]:
         return f'<div class="dpoq-detail"><b>{escape(token)}</b> &nbsp; read, not chosen by the policy</div>'
     logp, logp_ref = scores.logp_policy[index], scores.logp_reference[index]
     numbers = (
-        f"<b>{escape(token)}</b> &nbsp; r = {signed(beta * (logp - logp_ref))} &nbsp; "
+        f"<b>{escape(token)}</b> &nbsp; r_hat = {signed(beta * (logp - logp_ref))} &nbsp; "
         f"log pi = {signed(logp)} &nbsp; log pi_ref = {signed(logp_ref)}"
     )
     rows = []

@@ -174,7 +174,10 @@ def test_its_header_says_what_its_lecturer_is_told(path):
 
 def test_the_student_predicts_before_every_explorer(path):
     source = "\n".join(cell.source for cell in cells(path))
-    explorers = len(re.findall(r"^\w+ = \w*(?:Explorer|Viewer)\(", source, re.MULTILINE))
+    shown = [
+        re.search(r"^(\w+) = \w*(?:Explorer|Viewer)\([^`]*\n\1$", c.source, re.MULTILINE) for c in cells(path)
+    ]
+    explorers = sum(found is not None for found in shown)
     predictions = [source.index("Prediction(\n"), *(m.start() for m in re.finditer(r"\.judge_by\(", source))]
     assert explorers
     assert len(predictions) - 1 == explorers

@@ -1,4 +1,4 @@
-"""Claims that a lesson shows in a cell, by another way: (3), (9) as a KL, rankings, a wrong V, Q in training."""
+"""Claims that a lesson shows in a cell, by another way: (3), (9) as a KL, rankings, a wrong V, Q."""
 
 from itertools import permutations
 
