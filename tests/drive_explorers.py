@@ -33,6 +33,7 @@ EXPLORERS = {
     "07_search": ["Film", "SearchExplorer"],
     "08_reference_policy": ["Film", "ReferenceExplorer"],
     "09_proxy_tuning": ["Film", "ProxyExplorer"],
+    "10_reasoning": ["Film", "ChainExplorer", "WalkExplorer"],
 }
 # Controls that call a model, and those that change nothing before a button is pressed
 MODEL = {
@@ -40,6 +41,7 @@ MODEL = {
     "OrderExplorer": {"pair", "policy", "colours"},
     "SearchExplorer": {"pair", "policy", "width", "penalty"},
     "ProxyExplorer": {"pair", "proxy"},
+    "WalkExplorer": {"walk", "policy", *(f"step {k}" for k in range(1, 5))},
 }
 WAITING = {"OrderExplorer": {"error in"}, "ReferenceExplorer": {"reference", "pairs", "beta", "lr"}}
 CONTROLS = {"slider": ".widget-slider", "dropdown": ".widget-dropdown", "buttons": ".widget-toggle-buttons"}

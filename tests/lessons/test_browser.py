@@ -278,6 +278,22 @@ def move_reference(lesson):
         explorer.get_by_role("button", name="KL").click()
 
 
+def move_chains(lesson):
+    """Lesson 10: a step is mended, repair moves the blame, a second step of a walk is made wrong."""
+    chain = widget(lesson.page, ".widget-toggle-button")
+    said = chain.locator(".dpoq-reading")
+    with changes(said):
+        drag(chain.locator(".widget-slider").first, 0.6)
+    with changes(said):
+        chain.locator(".widget-toggle-button").first.click()
+    walk = widget(lesson.page, ".widget-dropdown")
+    with changes(walk.locator(".dpoq-reading")):
+        walk.locator("select").nth(4).select_option(index=1)
+    with changes(walk.locator(".dpoq-figure text")):
+        walk.locator("select").nth(1).select_option(label="shuffled labels")
+    lesson.shoot("moved")
+
+
 MOVES = {
     "00_start_here": move_heat_map,
     "01_token_mdp": move_theory,
@@ -289,6 +305,7 @@ MOVES = {
     "07_search": move_search,
     "08_reference_policy": move_reference,
     "09_proxy_tuning": move_theory,
+    "10_reasoning": move_chains,
 }
 
 
