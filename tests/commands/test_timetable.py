@@ -15,7 +15,7 @@ ONE = Lecture(
     question="Why?",
     objectives=["see"],
     lecture=20,
-    exercises=15,
+    exercises=10,
     runs=3,
     project=["the picture", "the table"],
     skip=["the proof"],
@@ -34,10 +34,11 @@ TWO = replace(ONE, name="02_two", title="Two", lecture=30, exercises=0, brief=8,
         (7, [("01_one", "picture and question", 5)]),
         (12, [("02_two", "picture and question", 8)]),
         (13, [("01_one", "picture and question", 5), ("02_two", "picture and question", 8)]),
+        (25, [("01_one", "picture and question", 5), ("02_two", "picture and question", 8)]),
         (28, [("01_one", "whole", 20), ("02_two", "picture and question", 8)]),
         (35, [("01_one", "picture and question", 5), ("02_two", "whole", 30)]),
-        (64, [("01_one", "whole", 20), ("02_two", "whole", 30)]),
-        (65, [("01_one", "whole, with exercises", 35), ("02_two", "whole", 30)]),
+        (59, [("01_one", "whole", 20), ("02_two", "whole", 30)]),
+        (60, [("01_one", "whole, with exercises", 30), ("02_two", "whole", 30)]),
     ],
 )
 def test_a_plan_takes_what_fits_by_priority_in_the_order_of_the_lessons(minutes, parts):
@@ -60,7 +61,7 @@ def test_the_text_says_when_what_to_project_what_to_ask_and_what_is_left():
     assert "ask: Which?" in one
     assert "often heard: both" in one
     assert "skip: the proof" in two
-    assert "For home, the exercises of: 01_one (15 min)." in text
+    assert "For home, the exercises of: 01_one (10 min)." in text
 
 
 @pytest.mark.parametrize("minutes", [50, 90, 180])

@@ -51,6 +51,7 @@ def explorer():
 
 def test_places_go_on_from_the_place_stated():
     assert walked(WALK, [0, 1, 0, 0]) == [0, 9, 0, 7]
+    assert walked(WALK, [0, 0, 1, 0]) == [0, 8, 0, 7]
     reply = in_words(WALK, [0, 9, 0, 7])
     assert stated(reply) == [0, 9, 0, 7, 7]
     assert wrong_steps(WALK, stated(reply)) == [False, True, False, False]
