@@ -30,6 +30,18 @@ def test_a_stored_run_is_drawn_as_rewards_or_as_likelihoods(explorer):
     assert list(explorer.picture.data["margin"].y) == pytest.approx(margin)
 
 
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("base, off-policy pairs", "at the end +0.23, above 0 in 5 seeds"),
+        ("SFT 80 on chosen, off-policy pairs", "at the end -0.47, above 0 in 0 seeds"),
+    ],
+)
+def test_the_line_says_how_many_seeds_end_above_0(explorer, run, said):
+    explorer.run.value = run
+    assert said in explorer.reading.value
+
+
 def test_the_kls_of_a_stored_run_start_where_the_reference_stood(explorer):
     explorer.shown.value = KL
     row = explorer._record["table"][explorer.run.value]
