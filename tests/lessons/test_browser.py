@@ -280,7 +280,7 @@ def move_reference(lesson):
 
 def move_chains(lesson):
     """Lesson 10: a step is mended, repair moves the blame, a second step of a walk is made wrong."""
-    chain = widget(lesson.page, ".widget-toggle-button")
+    chain = widget(lesson.page, ".widget-slider")
     said = chain.locator(".dpoq-reading")
     with changes(said):
         drag(chain.locator(".widget-slider").first, 0.6)
