@@ -37,12 +37,14 @@ class ChainExplorer(Styled):
         self.picture.draw(chain_figure(self.repair.value, steps, self.slip.value))
 
 
-def share_at_much_repair(explorer: ChainExplorer) -> str | None:
-    """How often the breaking step is blamed most once repair is 0.30 or more at slip 0.10; None before."""
-    if explorer.repair.value < 0.295 or explorer.slip.value != 0.1:
+def share_at_half_repair(explorer: ChainExplorer) -> str | None:
+    """What the share of breaking steps that are blamed does from repair 0.30 to 0.50 or more at slip 0.10."""
+    if explorer.repair.value < 0.495 or explorer.slip.value != 0.1:
         return None
-    share = share_found(*credit(explorer.repair.value, explorer.slip.value))
-    return "nearly always" if share > 0.9 else "in most of them" if share > 0.5 else "in less than half"
+    before, now = (share_found(*credit(repair)) for repair in (0.3, explorer.repair.value))
+    if abs(now - before) < 0.05:
+        return "stays near 0.43"
+    return "rises again" if now > before else "falls further"
 
 
 class WalkExplorer(Styled):

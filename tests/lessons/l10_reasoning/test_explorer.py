@@ -9,7 +9,7 @@ from dpoq_lab.lessons.l10_reasoning.explorer import (
     WalkExplorer,
     in_words,
     second_of_two,
-    share_at_much_repair,
+    share_at_half_repair,
     walked,
 )
 from dpoq_lab.lessons.l10_reasoning.walk import Walk, is_right, stated, walk_tokenizer, wrong_steps
@@ -31,13 +31,13 @@ def test_a_button_breaks_and_mends_a_step():
 
 def test_the_first_prediction_waits_for_much_repair_at_the_slip_that_was_asked_for():
     explorer = ChainExplorer()
-    assert share_at_much_repair(explorer) is None
+    assert share_at_half_repair(explorer) is None
     explorer.repair.value = 0.3
-    assert share_at_much_repair(explorer) == "in less than half"
+    assert share_at_half_repair(explorer) is None
     explorer.repair.value = 0.5
-    assert share_at_much_repair(explorer) == "in most of them"
+    assert share_at_half_repair(explorer) == "rises again"  # 0.55
     explorer.slip.value = 0.2
-    assert share_at_much_repair(explorer) is None
+    assert share_at_half_repair(explorer) is None
 
 
 @pytest.fixture(scope="module")
