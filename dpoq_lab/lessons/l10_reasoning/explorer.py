@@ -61,7 +61,7 @@ class WalkExplorer(Styled):
         self.policy = widgets.Dropdown(options=names, description="policy")
         offs = [("right", 0), ("one too far", 1), ("five off", 5)]
         self.steps = [
-            widgets.Dropdown(options=offs, description=f"step {k + 1}", layout={"width": "13em"})
+            widgets.Dropdown(options=offs, description=f"step {k + 1}", layout={"width": "16em"})
             for k in range(len(walks[0].moves))
         ]
         self.picture = LiveFigure()
