@@ -54,16 +54,17 @@ def judge(exercise: Exercise, answer: Any) -> str:
         return "not correct: it is not a function."
     if _is_stub(answer):
         return NOT_ATTEMPTED
-    failing = ""
-    for case in exercise.cases:
-        given, wanted = _answered(answer, case), exercise.solution(*deepcopy(case))
-        if given is None:
-            return NO_RETURN
-        if not failing and not _same(given, wanted, 6e-4):
+    answers = [_answered(answer, case) for case in exercise.cases]
+    if any(given is None for given in answers):
+        return NO_RETURN
+    for case, given in zip(exercise.cases, answers, strict=True):
+        wanted = exercise.solution(*deepcopy(case))
+        if not _same(given, wanted, 6e-4):
             inputs = zip(inspect.signature(exercise.solution).parameters, case, strict=False)
             where = ", ".join(f"{name} = {_short(value)}" for name, value in inputs)
-            failing = f"\n  {where}:\n  yours {_short(given)}, expected {_short(wanted)}"
-    return _name_mistake(exercise, answer) + failing if failing else CORRECT
+            shown = f"\n  {where}:\n  yours {_short(given)}, expected {_short(wanted)}"
+            return _name_mistake(exercise, answers) + shown
+    return CORRECT
 
 
 def _is_stub(answer: Callable) -> bool:
@@ -93,12 +94,14 @@ def _judge_value(exercise: Exercise, answer: Any) -> str:
     return next((f"not correct: {message}" for message in found), OTHER)
 
 
-def _name_mistake(exercise: Exercise, answer: Callable) -> str:
-    errors = (e for e in (_answered(answer, case) for case in exercise.cases) if isinstance(e, Exception))
-    for error in errors:
+def _name_mistake(exercise: Exercise, answers: list[Any]) -> str:
+    """What went wrong, from the answers to all cases."""
+    error = next((given for given in answers if isinstance(given, Exception)), None)
+    if error is not None:
         return f"not correct: it stopped with {type(error).__name__}: {error}"
     for message, mistake in exercise.mistakes:
-        if all(_same(_answered(answer, case), mistake(*deepcopy(case)), 6e-4) for case in exercise.cases):
+        both = zip(answers, exercise.cases, strict=True)
+        if all(_same(given, mistake(*deepcopy(case)), 6e-4) for given, case in both):
             return f"not correct: {message}"
     return OTHER
 

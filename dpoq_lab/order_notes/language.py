@@ -218,11 +218,16 @@ def vocabulary(facts: Facts = FACTS) -> list[str]:
 
 
 def order_tokenizer(facts: Facts = FACTS) -> PreTrainedTokenizerFast:
-    """The tokenizer of the language: a word is a token; words outside the language are `<|unknown|>`."""
+    """The tokenizer of the language."""
+    return word_tokenizer(vocabulary(facts))
+
+
+def word_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
+    """A word is a token; words that are not among `words` are `<|unknown|>`."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     specials = ["<|end|>", "<|pad|>", "<|unknown|>"]
-    ids = {word: i for i, word in enumerate(specials + vocabulary(facts))}
+    ids = {word: i for i, word in enumerate(specials + words)}
     backend = Tokenizer(models.WordLevel(ids, unk_token="<|unknown|>"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(

@@ -229,10 +229,11 @@ def line(x: float, y: float, to_x: float, to_y: float, kind: str) -> str:
     return f'<path class="{kind}" d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}"/>'
 
 
-def path(data: str, look: Look) -> str:
-    """A curve."""
+def path(data: str, look: Look, width: float | None = None) -> str:
+    """A curve, of a width in pixels or of the theme's."""
     dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
-    return f'<path class="dpoq-line {look.colour}" d="{data}"{dash}/>'
+    thick = f'style="stroke-width:{width}px" ' if width else ""
+    return f'<path {thick}class="dpoq-line {look.colour}" d="{data}"{dash}/>'
 
 
 _SHAPES = {

@@ -10,10 +10,9 @@ from dpoq_lab.preferences import Pair, Span
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.views.controls import COLUMN, Styled, on_change, pair_dropdown, prompt_text, row, slider
 from dpoq_lab.views.token_picker import TokenPicker
-from dpoq_lab.views.token_view import cells, legend, signed, visible, who_said_what
+from dpoq_lab.views.token_view import R_HAT, cells, legend, signed, visible, who_said_what
 
 ROLES = ("chosen", "rejected")
-REWARD = "r_hat = beta log pi/pi_ref, nats"
 
 
 class TokenExplorer(Styled):
@@ -135,7 +134,7 @@ class TokenExplorer(Styled):
 
     def _scale(self) -> tuple[float, str]:
         """The limit of the colours and what they show."""
-        return self._limit, REWARD
+        return self._limit, R_HAT
 
     def _colours(self, role: str) -> list[float]:
         """The number of each token of a response, by which it is coloured."""

@@ -92,7 +92,10 @@ def _token(cell: Cell, selected: bool, reached: bool) -> str:
     )
 
 
-def legend(limit: float, quantity: str = "r_hat = beta log pi/pi_ref, nats") -> str:
+R_HAT = "r_hat = beta log pi/pi_ref, nats"
+
+
+def legend(limit: float, quantity: str = R_HAT) -> str:
     """The colour scale, and the switch to the size for presenting: once, before the strips."""
     low, high = signed(-limit), signed(limit)
     switch = f'<button type="button" class="dpoq-size" onclick="{_LARGER}">larger, smaller</button>'

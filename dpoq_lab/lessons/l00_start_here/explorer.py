@@ -23,7 +23,7 @@ class RunViewer(Styled):
         self.pair = widgets.Dropdown(options=options, value=pair, description="pair", layout=WIDE_CHOICE)
         self.beta = slider("beta", beta, 0.01, 1.0, 0.01)
         self.picture = widgets.HTML()
-        scale = widgets.HTML(legend(self._limit, "r_hat = beta log pi/pi_ref, nats"))
+        scale = widgets.HTML(legend(self._limit))
         on_change((self.pair, self.beta), self._render)
         self.ranked_at_first = self.ranked_right
         super().__init__([row(self.pair, self.beta), scale, self.picture])

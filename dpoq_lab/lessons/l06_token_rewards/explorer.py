@@ -15,10 +15,9 @@ from dpoq_lab.preferences import Pair, Span
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.views.controls import LiveFigure, on_change, row
 from dpoq_lab.views.token_explorer import ROLES, TokenExplorer
-from dpoq_lab.views.token_view import signed
+from dpoq_lab.views.token_view import R_HAT, signed
 
 ROLLOUTS = 64
-R_HAT = "r_hat = beta log pi/pi_ref, nats"
 # what a colour shows, and the limit of its scale
 COLOURINGS = {
     "r_hat": (5 * BETA, R_HAT),
@@ -62,17 +61,12 @@ class BlameExplorer(TokenExplorer):
         """Of each token whether it is a known flaw."""
         return flaw_mask(self._scores[role].response)
 
-    def _scale(self) -> tuple[float, str]:
-        return self._limit, R_HAT
-
     def _render(self) -> None:
         super()._render()
         self._own |= {role: self._scores[role] for role in ROLES if not self.edited(role)}
         rows = {role: self.r_hat(role) for role in ROLES}
         opening = [self._scores[role].rewards(self._opening_beta) for role in ROLES]
         ends = [float(x) for row in opening for x in np.cumsum(row)]
-        for role, values in rows.items():
-            self.sums[role].value = f"<b>{role}: sum of r_hat {signed(sum(values))}</b>"
         self.picture.draw(running_figure(rows, {role: self.flaws(role) for role in ROLES}, ends))
 
 

@@ -102,7 +102,7 @@ def _level(t: int, outlook: float, paid: float, V: float) -> str:
     """State t: its outlook, what was paid up to it, and V* between the two."""
     x = LEFT + WIDE * t
     level = f"M{x} {_y(outlook):.1f}h{WIDE}"
-    thick = path(level, Look("ink")).replace("<path ", '<path style="stroke-width:4px" ')
+    thick = path(level, Look("ink"), 4)
     dotted = path(f"M{x} {_y(paid):.1f}h{WIDE}", GREY)
     text = label(x + WIDE / 2, (_y(outlook) + _y(paid)) / 2 + 5, f"V* {signed(V)}", "middle", "quiet")
     return dotted + thick + (text if V > 0.5 else "")
@@ -112,8 +112,7 @@ def _word(t: int, word: str, outlook: np.ndarray, paid: np.ndarray, r_hat: float
     """Token t between two states: the word above, the step of the outlook, its numbers below."""
     x = LEFT + WIDE * (t + 1)
     wrong, look = r < 0, LESS if r_hat < 0 else MORE
-    step = path(f"M{x} {_y(outlook[0]):.1f}V{_y(outlook[1]):.1f}", look)
-    step = step.replace("<path ", '<path style="stroke-width:5px" ')
+    step = path(f"M{x} {_y(outlook[0]):.1f}V{_y(outlook[1]):.1f}", look, 5)
     grey = path(f"M{x} {_y(paid[0]):.1f}V{_y(paid[1]):.1f}", GREY)
     name = label(x, 48, "\u2717 " * bool(wrong) + word, "middle", "word")
     mark = label(x, 66, "planted error", "middle", "small") if wrong else ""

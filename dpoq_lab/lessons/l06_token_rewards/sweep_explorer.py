@@ -138,7 +138,7 @@ class CreditExplorer(Styled):
         maps = heat_map(tokens, self._by_point[chosen]["rewards"][i], limit, "stored run", flaws)
         if self._live:
             maps += heat_map(tokens, self._live[1]["rewards"][i], limit, "live run", flaws)
-        self.view.value = legend(limit, "r_hat = beta log pi/pi_ref, nats") + maps
+        self.view.value = legend(limit) + maps
 
 
 def _options(axis: str) -> list[tuple[str, Point]]:

@@ -143,6 +143,6 @@ def _edge(
     y0, y1 = TOP + ROW * row0, TOP + ROW * row1
     curve = f"M{x0} {y0:.1f}C{x0 + BEND} {y0:.1f} {x0} {y1:.1f} {x0 + BEND} {y1:.1f}H{x1}"
     thick = 6 if on_answer else 3.5 if status == "kept" else 1.5
-    drawn = path(curve, LOOKS[status]).replace("<path ", f'<path style="stroke-width:{thick}px" ')
+    drawn = path(curve, LOOKS[status], thick)
     kind = "quiet" if status != "kept" else "word"
     return drawn + label(x0 + BEND + 4, y1 - 5, f"{word} {rank}".strip(), "start", kind)

@@ -26,10 +26,10 @@ def next_word_figure(
         y = TOP + ROW * k
         body += [
             label(LEFT - 10, y + 23, word, "end"),
-            _bar(LEFT, y + 2, WIDE * p, 13, "grey"),
-            _bar(LEFT, y + 18, WIDE * q, 16, "more"),
+            bar(LEFT, y + 2, WIDE * p, 13, "grey"),
+            bar(LEFT, y + 18, WIDE * q, 16, "more"),
             label(LEFT + WIDE * max(p, q) + 6, y + 24, f"{q:.2f}", "start", "small"),
-            _bar(
+            bar(
                 middle + min(0.0, d) / limit * 70, y + 9, abs(d) / limit * 70, 16, "more" if d > 0 else "less"
             ),
             label(middle + 100, y + 23, signed(d), "middle", "small"),
@@ -48,7 +48,8 @@ def next_word_figure(
     return Figure("".join(heads + body), middle + 140, bottom + 6, alt, reading, data)
 
 
-def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+    """A bar of a colour of the theme, half a pixel wide at least."""
     place = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height}"'
     return f'<rect class="dpoq-bar fill {colour}" {place}/>'
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
+from dpoq_lab.lessons.l09_proxy_tuning.figures import bar
 from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.theory.mixtures import mixed_logits
 from dpoq_lab.views.charts import label, line
@@ -85,19 +86,14 @@ def _row(k: int, name: str, laws: Sequence[float], delta: float | None) -> str:
     y, (base, mixture, one) = TOP + ROW * k, (LEFT + WIDE * p / P_MAX for p in laws)
     parts = [
         label(LEFT - 10, y + 26, name, "end", "word" if "right" in name or "wrong" in name else ""),
-        _bar(LEFT, y + 4, base - LEFT, 10, "grey"),
-        _bar(LEFT, y + 16, mixture - LEFT, 18, "more"),
-        _bar(one - 1, y + 14, 3, 22, "ink"),
+        bar(LEFT, y + 4, base - LEFT, 10, "grey"),
+        bar(LEFT, y + 16, mixture - LEFT, 18, "more"),
+        bar(one - 1, y + 14, 3, 22, "ink"),
         label((one if mixture < one < mixture + 48 else mixture) + 8, y + 31, f"{laws[1]:.2f}"),
     ]
     if delta is not None:
         colour, end = ("more", 1) if delta > 0 else ("less", -1)
-        parts.append(_bar(MIDDLE + min(0.0, delta) * NAT, y + 12, abs(delta) * NAT, 18, colour))
+        parts.append(bar(MIDDLE + min(0.0, delta) * NAT, y + 12, abs(delta) * NAT, 18, colour))
         beyond = MIDDLE + delta * NAT + 8 * end
         parts.append(label(beyond, y + 26, signed(delta), "start" if end > 0 else "end"))
     return "".join(parts)
-
-
-def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height:g}"'
-    return f'<rect class="dpoq-bar fill {colour}" {place}/>'

@@ -11,7 +11,7 @@ from dpoq_lab.lessons.l10_reasoning.picture import chain_figure
 from dpoq_lab.lessons.l10_reasoning.recipe import BETA, PAY
 from dpoq_lab.lessons.l10_reasoning.study import blamed, by_step
 from dpoq_lab.lessons.l10_reasoning.theory import STEPS, credit, share_found
-from dpoq_lab.lessons.l10_reasoning.walk import RING, Walk, advantages, values, wrong_steps
+from dpoq_lab.lessons.l10_reasoning.walk import RING, Walk, is_right, outlook, wrong_steps
 from dpoq_lab.views.controls import WIDE_CHOICE, LiveFigure, Styled, on_change, row, slider
 
 
@@ -76,16 +76,15 @@ class WalkExplorer(Styled):
         reply = in_words(walk, places)
         blame = blamed(self._policies[self.policy.value], self._policies["base"], [(walk, reply)])["-r_hat"]
         self.r_hat = -by_step(blame)[0]
-        self.A = advantages(walk, places, PAY, BETA)
-        off = np.append(0, (np.array(places) - walk.start - np.cumsum([int(m) for m in walk.moves])) % RING)
-        outlook = [values(walk, PAY, BETA)[t, k] for t, k in enumerate(off)]
-        ends = "right" if off[-1] == 0 else "wrong"
+        line = outlook(walk, places, PAY, BETA)
+        self.A = np.diff(line)
+        ends = "right" if is_right(walk, reply) else "wrong"
         reading = f"{reply}: the answer is {ends}. Exact A* blames step {self.A.argmin() + 1} most, "
         reading += f"{self.policy.value} step {self.r_hat.argmin() + 1}."
         rows = {"A*": self.A, "r_hat": self.r_hat}
         wrong = wrong_steps(walk, places)
         alt = "A staircase: V* before each step of a walk; below it A* and r_hat of each step"
-        self.picture.draw(outlook_figure(walk.moves, wrong, outlook, rows, (-0.3, 3.3), alt, reading))
+        self.picture.draw(outlook_figure(walk.moves, wrong, line, rows, (-0.3, 3.3), alt, reading))
 
 
 def walked(walk: Walk, off: Sequence[int]) -> list[int]:

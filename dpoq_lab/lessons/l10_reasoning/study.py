@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from dpoq_lab import models
 from dpoq_lab.credit import auroc
-from dpoq_lab.encoding import EncodedPair, encode_response
+from dpoq_lab.encoding import encode_response
 from dpoq_lab.intervals import across_tables, plus_minus
 from dpoq_lab.lessons.l10_reasoning import recipe
 from dpoq_lab.lessons.l10_reasoning.recipe import BETA, PAY, Size
@@ -32,7 +32,7 @@ Chain = tuple[Walk, str]
 KEPT = ("base", "DPO", "SFT on chosen", "shuffled labels")  # the models of seed 0 that the lesson shows
 
 
-def train_all(size: Size, seed: int) -> tuple[dict[str, PreTrainedModel], list[EncodedPair]]:
+def train_all(size: Size, seed: int) -> dict[str, PreTrainedModel]:
     """Every policy of one seed, by name; all but the base start from it."""
     base = recipe.train_base(size, seed)
     told = recipe.outcome_pairs(base, size.pairs, seed)
@@ -46,20 +46,19 @@ def train_all(size: Size, seed: int) -> tuple[dict[str, PreTrainedModel], list[E
     blame = blamed(found["DPO"], base, wrong)["-r_hat"]
     random = Random(f"places {seed}")
     places = {
-        "the first wrong step": [first_wrong(chain) for chain in wrong],
+        "the first wrong step": wrong_of(wrong).argmax(axis=1).tolist(),
         "a random step": [random.randrange(STEPS) for _ in wrong],
-        "the step of least r_hat": [int(np.argmax(by_step(row))) for row in blame],
+        "the step of least r_hat": by_step(blame).argmax(axis=1).tolist(),
     }
     for name, at in places.items():
         steps = recipe.step_pairs(base, told, at, seed)
         found[f"step pairs at {name}"] = recipe.tuned(base, steps, dpo)
-    return found, pairs
+    return found
 
 
-def first_wrong(chain: Chain) -> int:
-    """The first wrong step of a chain that has one."""
-    walk, reply = chain
-    return wrong_steps(walk, stated(reply) or []).index(True)
+def wrong_of(chains: list[Chain]) -> np.ndarray:
+    """Which steps of every chain are wrong, (n, 4)."""
+    return np.array([wrong_steps(walk, stated(reply) or []) for walk, reply in chains])
 
 
 def held_out_chains(base: PreTrainedModel, size: Size, seed: int) -> list[Chain]:
@@ -108,7 +107,7 @@ def mean(found: np.ndarray) -> float:
 
 def credit_row(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
     """How well blame finds any wrong step, the one wrong step, and the first wrong step."""
-    wrong = np.array([wrong_steps(walk, stated(reply) or []) for walk, reply in chains])
+    wrong = wrong_of(chains)
     bad = np.zeros(blame.shape, dtype=bool)
     bad[:, PLACES] = wrong
     top, steps, first = blame.argmax(axis=1), by_step(blame), wrong.argmax(axis=1)
@@ -125,7 +124,7 @@ def credit_row(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
 
 def by_order(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
     """The mean credit of the first and of the second of two wrong steps, and of a lone one by its place."""
-    wrong = np.array([wrong_steps(walk, stated(reply) or []) for walk, reply in chains])
+    wrong = wrong_of(chains)
     credit, count = -by_step(blame), wrong.sum(axis=1)
     two = count == 2
     pairs = credit[two][wrong[two]].reshape(-1, 2)
@@ -162,7 +161,7 @@ def best_of_row(found: dict[str, PreTrainedModel], asked: list[Walk], seed: int,
 
 def measure_seed(size: Size, seed: int) -> tuple[dict, dict, dict, dict]:
     """The policies of one seed, their credit rows, credit by order of errors, and answers."""
-    found, _ = train_all(size, seed)
+    found = train_all(size, seed)
     chains = held_out_chains(found["base"], size, seed)
     exact, credit = exact_blame(chains), {}
     credit["-A*, exact"] = credit_row(exact, chains)
@@ -188,7 +187,7 @@ def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
         if seed == 0:
             for name in KEPT:
                 models.save(found[name], walk_tokenizer(), out / name.lower().replace(" ", "-"))
-    credit, order, answers = (across_tables([rows[i] for rows in tables]) for i in range(3))
+    credit, order, answers = (across_tables(list(rows)) for rows in zip(*tables, strict=True))
     record = {"size": asdict(size), "beta": BETA, "credit": credit, "order": order, "answers": answers}
     return record, f"{table(credit)}\n\n{table(answers)}"
 

@@ -13,6 +13,8 @@ from random import Random
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
+from dpoq_lab.order_notes.language import word_tokenizer
+
 RING, STEPS, STEP_TOKENS = 10, 4, 4
 MOVES = [f"{sign}{size}" for sign in "+-" for size in (1, 2, 3)]
 CONNECTIVES, MARKS = ("then", "next", "now", "so"), (",", ";", ".")
@@ -104,24 +106,21 @@ def values(walk: Walk, pay: float, beta: float) -> np.ndarray:
     return V
 
 
-def advantages(walk: Walk, places: list[int], pay: float, beta: float) -> np.ndarray:
-    """A* of each step of a reply, (4,): V* after it less V* before it; wording has none."""
+def outlook(walk: Walk, places: list[int], pay: float, beta: float) -> np.ndarray:
+    """V* before each step of a reply and what it pays at the end, (5,)."""
     V, at, off = values(walk, pay, beta), walk.start, [0]
     for move, place in zip(walk.moves, places, strict=False):
         at = (at + int(move)) % RING
         off.append((place - at) % RING)
-    return np.diff([V[t, k] for t, k in enumerate(off)])
+    return V[np.arange(len(off)), off]
+
+
+def advantages(walk: Walk, places: list[int], pay: float, beta: float) -> np.ndarray:
+    """A* of each step of a reply, (4,): the step of its outlook; wording has none."""
+    return np.diff(outlook(walk, places, pay, beta))
 
 
 @cache
 def walk_tokenizer() -> PreTrainedTokenizerFast:
-    """A word is a token."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    words = ["at", "walk", "answer", *map(str, range(RING)), *MOVES, *CONNECTIVES, *MARKS]
-    ids = {word: i for i, word in enumerate(["<|end|>", "<|pad|>", "<|unknown|>", *words])}
-    backend = Tokenizer(models.WordLevel(ids, unk_token="<|unknown|>"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token="<|end|>", pad_token="<|pad|>", unk_token="<|unknown|>"
-    )
+    """The tokenizer of walks."""
+    return word_tokenizer(["at", "walk", "answer", *map(str, range(RING)), *MOVES, *CONNECTIVES, *MARKS])
