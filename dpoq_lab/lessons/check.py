@@ -135,7 +135,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _short(value: Any) -> str:
-    """A value in a line of at most 160 characters."""
+    """A value in a line of at most 200 characters."""
     if isinstance(value, Exception):
         return type(value).__name__
     if hasattr(value, "detach"):
@@ -148,4 +148,4 @@ def _short(value: Any) -> str:
         text = "[" + ", ".join(_short(part) for part in value) + "]"
     else:
         text = str(round(value, 4) if isinstance(value, float) else value)
-    return text if len(text) <= 160 else text[:159] + "\u2026"
+    return text if len(text) <= 200 else text[:199] + "\u2026"

@@ -84,6 +84,19 @@ TREES: list[Case] = [
         [np.array([[0.6, 0.4]]), np.array([[0.3, 0.7]])],
         0.5,
     ),
+    (  # the least tree in which the order of children tells: two states with two children each
+        [
+            np.array([[2.0, 2.0, 3.0]]),
+            np.array([[3.0, 0.0, 1.0], [3.0, 0.0, 1.0]]),
+            np.array([[3.0, 0.0, 2.0], [2.0, 1.0, 1.0], [1.0, 0.0, 3.0], [3.0, 0.0, 2.0]]),
+        ],
+        [
+            np.array([[0.2, 0.3, 0.5]]),
+            np.array([[0.2, 0.5, 0.3], [0.5, 0.2, 0.3]]),
+            np.array([[0.2, 0.3, 0.5], [0.3, 0.2, 0.5], [0.2, 0.3, 0.5], [0.3, 0.2, 0.5]]),
+        ],
+        0.5,
+    ),
     *(
         (random_reward(tree, 5 + seed), tree.pi_ref, tree.beta)
         for seed, tree in enumerate([random_tree(3, 3, 2.0, 2), random_tree(4, 3, 0.7, 3)])
@@ -234,6 +247,7 @@ EXERCISES = {
             ("beta is missing.", lambda V, p, q, b: V + np.sum(p - q)),
             ("that is the mean over tokens; only sums telescope.", lambda V, p, q, b: V + b * np.mean(p - q)),
             ("that is the sum of log pi* alone; pi_ref is missing.", lambda V, p, q, b: V + b * np.sum(p)),
+            ("one number is wanted: sum over the tokens.", lambda V, p, q, b: V + b * (p - q)),
         ],
     ),
 }

@@ -1,4 +1,4 @@
-"""Lesson 02's explorer: move the logits of one state, and see which reward they are the optimal Q of."""
+"""Lesson 02's explorer: move the Q of one state, and see for which reward they are optimal."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,10 +26,10 @@ ALT = "The tree of replies with Q, pi and the reward that they imply on each tok
 
 
 class LogitExplorer(Styled):
-    """The reward of which given logits are the optimal Q-function, while the logits of one state move.
+    """The reward for which given Q are optimal, while those of one state move.
 
     `state`, `logits` (a slider a token), `shift` and `beta` are the widgets, `Q`, `r` and `solution` what
-    they made, `opening` (E,) the logits before any move; `terms` shows r = Q - beta log pi_ref - V(s') at the
+    they made, `opening` (E,) the Q before any move; `terms` shows r = Q - beta log pi_ref - V(s') at the
     state and on the edge into it.
     """
 
@@ -40,7 +40,7 @@ class LogitExplorer(Styled):
         names = [(name, s) for s, name in enumerate(self._states)]
         self.state = widgets.Dropdown(options=names, value=1, description="state")
         self.logits = [slider(f"Q of {word}", 0.0, -6.0, 6.0, 0.1) for word in words]
-        self.shift = slider("add to all", 0.0, -3.0, 3.0, 0.1)
+        self.shift = slider("add to all Q", 0.0, -3.0, 3.0, 0.1)
         self.beta = slider("beta", mdp.beta, 0.1, 4.0, 0.1)
         self.picture, self.terms = LiveFigure(), widgets.HTML()
         self._loading = False
@@ -71,7 +71,7 @@ class LogitExplorer(Styled):
         return replace(self._mdp, beta=self.beta.value)
 
     def logits_raised(self) -> np.ndarray:
-        """How far single logits stand above the opening, (E,), without what was added to all."""
+        """How far single Q stand above the opening, (E,), without what was added to all."""
         return self._logits - self.opening
 
     def _here(self) -> slice:
@@ -126,7 +126,7 @@ class LogitExplorer(Styled):
 def reward_into(explorer: LogitExplorer) -> str | None:
     """What r of the edge into 'not' did as Q of 'safe' after 'not' rose, by 1 or more; None until then.
 
-    All else is as it stands: the reward is compared with that of the same logits before the rise.
+    All else is as it stands: the reward is compared with that of the same Q before the rise.
     """
     edge = explorer.mdp.n_actions + 1
     Q = flat(explorer.Q)

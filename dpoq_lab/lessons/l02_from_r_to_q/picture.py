@@ -1,4 +1,4 @@
-"""Lesson 02's picture: a constant is added to the logits of one state, and travels through the tree."""
+"""Lesson 02's picture: a constant is added to every Q of one state, and travels through the tree."""
 
 import numpy as np
 
@@ -11,16 +11,16 @@ from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.trees import TreeLabels, edge_words, tree_figure
 
-C = 1.0  # what is added to every logit of a state
+C = 1.0  # what is added to every Q of a state
 STATE = 1  # "not"; 0 is the root
 TITLE = 20  # pixels, of the line above a tree
 ARROW = " \u2192 "
 ALT = (
     f"Two trees of replies to: {PROMPT} Q, pi and the implied reward r on each token, V in each state, R at "
-    "each end. Above, a constant is added at the state 'not'; below, at the root"
+    "each end. Above, a constant is added to Q at the state 'not'; below, at the root"
 )
 LINES = (
-    "Logits as Q, and the one reward r for which they are optimal. Next: a constant on all logits of 'not'.",
+    "Logits as Q, and the one reward r for which they are optimal. Next: a constant on every Q of 'not'.",
     "The three Q at 'not' rise by 1. What else does?",
     "V, their soft maximum, rises by 1 too. So Q - V stays, and \u03c0 with it: sampling sees nothing.",
     "Each reward OUT of 'not' contains its own Q: it rises by 1.",
@@ -31,20 +31,20 @@ LINES = (
 _DONE = ("Q +1", "V +1, \u03c0 stays", "r out +1", "r in \u22121", "returns stay")
 AT_STATE = (
     "The state \u2018not\u2019 (thick frame): nothing is added yet",
-    *(f"+1 on the logits of \u2018not\u2019: {'; '.join(_DONE[:n])}" for n in range(1, 6)),
+    *(f"A constant of 1 at \u2018not\u2019: {'; '.join(_DONE[:n])}" for n in range(1, 6)),
 )
 AT_ROOT = (
     "The root: nothing is added yet (a square: all replies that begin so)",
-    "+1 on the logits of the root: Q +1; V +1, \u03c0 stays; r out +1; no edge in; every return +1",
+    "A constant of 1 at the root: Q +1; V +1, \u03c0 stays; r out +1; no edge in; every return +1",
 )
 
 
 def frames() -> list[Figure]:
     """The constant at 'not', step by step; last, the constant at the root, in the tree below."""
-    mdp, logits = two_tokens()
+    mdp, Q = two_tokens()
     last = len(AT_STATE) - 1
     return [
-        _stacked(_tree(mdp, logits, min(step, last)), _root(mdp, logits, step > last), step, LINES[step])
+        _stacked(_tree(mdp, Q, min(step, last)), _root(mdp, Q, step > last), step, LINES[step])
         for step in range(len(LINES))
     ]
 

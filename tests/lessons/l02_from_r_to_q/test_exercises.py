@@ -37,6 +37,20 @@ def test_a_mistake_that_is_not_listed_is_shown_on_the_smallest_tree():
     assert verdict[1].strip().startswith("logits = [[[2.0, 1.0]], [[0.0, 1.0]]], pi_ref = [[[0.6, 0.4]]")
 
 
+def test_children_in_another_order_are_shown_on_a_tree_that_can_be_read_in_full():
+    [wrong] = [f for message, f in EXERCISES["02.2"].mistakes if "another order" in message]
+    _, case, compared = judge(EXERCISES["02.2"], wrong).splitlines()
+    assert case.count("[[3.0, 0.0, 1.0], [3.0, 0.0, 1.0]]") == 1
+    assert "\u2026" not in case + compared
+
+
+def test_a_return_that_is_not_summed_is_told_to_be_summed():
+    verdict = judge(
+        EXERCISES["02.5"], lambda V_0, log_pi, log_pi_ref, beta: V_0 + beta * (log_pi - log_pi_ref)
+    )
+    assert "sum over the tokens" in verdict
+
+
 def test_the_obvious_sign_slips_are_named():
     for slip in ([0.5, 0.7, 0.2, 1.4], [0.5, 0.3, 0.2, 0.0], [0.5, -0.3, -0.2, 0.0], [-0.5, 0.5, 0.2, 0.2]):
         assert judge(EXERCISES["02.3"], slip) != OTHER
