@@ -42,6 +42,7 @@ CAUSES = {
     "no signal": Cause(lambda n, seed: shuffled(order_pairs(n, seed), seed), order_pairs),
     "rate too high": Cause(order_pairs, order_pairs, lr=3e-3),
 }
+ORDER = {"A": "like pairs", "B": "rate too high", "C": "no signal", "D": "no room"}  # of the figure
 DIAGNOSIS_SIZES = {"ci": (64, 4, 12), "laptop": (2_000, 200, 120)}  # pairs, held-out prompts, DPO steps
 
 

@@ -35,6 +35,9 @@ def _diagnosed(
     asks_pairs: bool = True,
     asks_margin: bool = True,
     fall_in_nats: bool = True,
+    room_last: bool = True,
+    two_apart: bool = False,
+    at_the_end: bool = True,
 ) -> str:
     """The diagnosis; an option set to False makes a mistake."""
     chosen, rejected = ([value / beta for value in curve] for curve in (r_hat_w, r_hat_l))
@@ -42,9 +45,13 @@ def _diagnosed(
     fallen *= 1 if fall_in_nats else beta
     if (max(kl) if farthest else kl[-1]) > FAR:
         return "rate too high"
-    if asks_margin and chosen[-1] - rejected[-1] < NOTHING:
+    margins = [a - b for a, b in zip(chosen, rejected, strict=True)]
+    if asks_margin and (margins[-1] if at_the_end else max(margins)) < NOTHING:
         return "no signal"
-    if fallen > FELL and (words_apart < 2 or not asks_pairs):
+    if not room_last and chosen[-1] < 0:
+        return "no room"
+    alike = words_apart < 2 or (two_apart and words_apart == 2) or not asks_pairs
+    if fallen > FELL and alike:
         return "like pairs"
     return "no room" if chosen[-1] < 0 else "healthy"
 
@@ -61,6 +68,9 @@ LOGGED: list[Case] = [  # r_hat of chosen, of rejected, beta, KL(pi_ref, pi), wo
     ([0, -8, -4], [0, -9, -7], 0.5, [0, 20, 5], 9),  # rate too high, on its way back
     ([0, -6, -6], [0, -6, -6], 0.5, [0, 12, 12], 1),  # rate too high, whatever else
     ([0, 0.02], [0, -0.03], 0.05, [0, 0.4], 9),  # healthy: a margin of one nat at a small beta
+    ([0, -0.4], [0, -1.2], 0.5, [0, 2], 2),  # no room: two words apart are not fewer than two
+    ([0, 0.2, 0.1], [0, -0.4, 0], 0.5, [0, 2, 1], 9),  # no signal: the margin was there and is gone
+    ([0, 0.3, 0], [0, 0, -0.4], 0.5, [0, 1, 2], 1),  # like pairs, though it ends where it began
 ]
 
 EXERCISES = {
@@ -75,6 +85,10 @@ EXERCISES = {
             ("beta is missing.", lambda a, b, c: a - b),
             ("that is the bound; subtract how far mu still is from pi.", lambda a, b, c: c * a),
             ("beta multiplies log-ratios.", lambda a, b, c: (a - b) / c),
+            (
+                "that is how far mu still is from pi; the room under the reference is missing.",
+                lambda a, b, c: -c * b,
+            ),
         ],
     ),
     "08.2": Exercise(
@@ -99,6 +113,10 @@ EXERCISES = {
                 lambda k, m, b: (-b * k, -b * k - m),
             ),
             ("chosen and rejected are exchanged.", lambda k, m, b: both_rewards(k, -m, b)),
+            (
+                "the margin is one of r_hat already: beta is in it.",
+                lambda k, m, b: (-b * k + b * m / 2, -b * k - b * m / 2),
+            ),
             ("that is the chosen mean alone; return both.", lambda k, m, b: m / 2 - b * k),
         ],
     ),
@@ -129,6 +147,18 @@ EXERCISES = {
             (
                 "the order is that of the table: a chosen curve that ends below 0 may have another cause.",
                 lambda w, x, b, kl, n: "no room" if w[-1] < 0 else diagnosis(w, x, b, kl, n),
+            ),
+            (
+                "like pairs come before no room in the table: ask for them first.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, room_last=False),
+            ),
+            (
+                "fewer than 2 words apart: replies that are 2 apart are not like pairs.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, two_apart=True),
+            ),
+            (
+                "the margin is read at its largest; at the end is asked for.",
+                lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, at_the_end=False),
             ),
             (
                 "any fall is taken for like pairs; ask how many words the replies are apart.",

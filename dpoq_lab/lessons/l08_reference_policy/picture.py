@@ -144,5 +144,5 @@ def _reading(paths: Sequence[Path], n: int, last: bool) -> str:
         return f"Step {paths[0].steps[n - 1]:g}, chosen and rejected: {at}."
     base, both, sft = (field_of(p.x[-1], p.y[-1]) for p in paths)
     others = base if base == both else f"{base} and {both}"
-    ends = f"{paths[2].name} {sft}, with the best text; from the two others {others}"
+    ends = f"{paths[2].name} {sft}; from the two others {others}"
     return f"The end: {ends}. Small marks: seeds."

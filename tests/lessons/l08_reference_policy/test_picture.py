@@ -38,7 +38,7 @@ def test_the_last_frame_says_which_run_falls_and_that_it_writes_best():
     assert list(end.values()) == ["chosen up, rejected down", "chosen up, rejected down", "both down"]
     scores = [float(path.end.rsplit(" ", 1)[1]) for path in stored_paths()]
     assert max(scores) == scores[2] == 4.6
-    assert "from SFT on the chosen both down, with the best text" in frames()[-1].reading
+    assert "from SFT on the chosen both down; from the two others" in frames()[-1].reading
 
 
 def test_the_four_fields_are_told_by_the_signs():
