@@ -145,7 +145,7 @@ def advantage_table(table: dict) -> Table:
     """A row a measure: mean and the half-width of the 95% interval over seeds."""
     names = {
         name: name.replace("_", " ").replace("r of", "r_hat of").replace("A of", "A* of") for name in table
-    }
+    } | {"mass_outside": "largest mass outside"}
     rows = [(names[name], plus_minus(row, "+")) for name, row in table.items()]
     return Table([("", "over seeds"), *rows])
 

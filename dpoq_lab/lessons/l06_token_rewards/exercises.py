@@ -43,6 +43,10 @@ def controls(r_hat: Rows, log_pi_ref: Rows, flaws: Rows, coins: Rows, orders: Ro
     }
 
 
+def _looks_back(r: np.ndarray, V: np.ndarray) -> np.ndarray:
+    return r + np.append(0.0, V[:-1]) - V
+
+
 def _rows_of(
     logits: torch.Tensor, ref_logits: torch.Tensor, ids: torch.Tensor, first: int, beta: float
 ) -> torch.Tensor:
@@ -118,6 +122,17 @@ EXERCISES = {
                 lambda r, V: (r + np.append(V[1:], 0.0) - V)[:-1],
             ),
             ("that is the outlook itself; return its steps.", lambda r, V: np.cumsum(r) - r + V),
+            ("V* of the state after the token is missing.", lambda r, V: r - V),
+            (
+                "np.roll puts V* of the first state after the last token: there it is 0.",
+                lambda r, V: r + np.roll(V, -1) - V,
+            ),
+            ("that is V* of the state before, t - 1; take that of the state after, t + 1.", _looks_back),
+            (
+                "that is V* of the state before, t - 1; take that of the state after, t + 1.",
+                lambda r, V: r + np.roll(V, 1) - V,
+            ),
+            ("all signs are flipped.", lambda r, V: V - r - np.append(V[1:], 0.0)),
         ],
     ),
     "06.2": Exercise(
@@ -148,6 +163,10 @@ EXERCISES = {
                     implicit_rewards(z, torch.zeros_like(z), ids, n, b)
                     - b * torch.tensor(float(z.shape[1])).log()
                 ),
+            ),
+            (
+                "the first token of the reply is missing: row n_prompt - 1 chose it.",
+                lambda z, y, ids, n, b: implicit_rewards(z, y, ids, n, b)[1:],
             ),
             (
                 "the last token, EOS, is an action too.",
@@ -185,6 +204,17 @@ EXERCISES = {
                     controls(r, q, y, c, o),
                     moved_flags=hits([-row for row in r], y),
                 ),
+            ),
+            (
+                "r_hat was moved in place of the flags: those of reply i are flaws[i][orders[i]].",
+                lambda r, q, y, c, o: _some(
+                    controls(r, q, y, c, o),
+                    moved_flags=hits([-row[order] for row, order in zip(r, o, strict=True)], y),
+                ),
+            ),
+            (
+                "return a dictionary with these four names.",
+                lambda r, q, y, c, o: list(controls(r, q, y, c, o).values()),
             ),
             (
                 "the most suspicious word of each reply is asked for, not the one of all replies.",

@@ -6,7 +6,8 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from dpoq_lab.encoding import EncodedPair, flaw_mask
+from dpoq_lab.credit import chance_of_a_hit, precision_at_1
+from dpoq_lab.encoding import EncodedPair, encode_response, flaw_mask
 from dpoq_lab.lessons.l06_token_rewards.figures import running_figure
 from dpoq_lab.order_notes.language import FACTS, flaws_of, order_of, slipped, true_score
 from dpoq_lab.order_notes.recipe import BETA, NAMES, Policies
@@ -85,16 +86,18 @@ def after_the_insult(explorer: BlameExplorer) -> str | None:
     )
 
 
-def control_blames(explorer: "OrderExplorer") -> str | None:
-    """Where the control's lowest r_hat of the chosen reply stands; None while the policy is another one, or
-    the reply holds no error."""
-    flaws, r_hat = explorer.flaws("chosen"), explorer.r_hat("chosen")
-    if explorer.policy.value != "shuffled labels" or not any(flaws):
+def control_hits(explorer: "OrderExplorer") -> str | None:
+    """How often the control's lowest r_hat is the error planted, over all replies; None while the policy is
+    another one, or the reply shown holds no error."""
+    if explorer.policy.value != "shuffled labels" or not any(explorer.flaws("chosen")):
         return None
-    worst = int(np.argmin(r_hat))
-    if flaws[worst]:
-        return "on the wrong word"
-    return "on a word before it" if worst < flaws.index(True) else "on a word after it"
+    control, guess, _ = explorer.planted("shuffled labels")
+    if control <= 2 * guess:
+        return "about as often as a guess"
+    ours = explorer.planted("DPO from SFT")[0]
+    return (
+        "as often as DPO from SFT" if control >= ours else "more often than a guess, less than DPO from SFT"
+    )
 
 
 class OrderExplorer(BlameExplorer):
@@ -107,6 +110,7 @@ class OrderExplorer(BlameExplorer):
     def __init__(self, policies: Policies, pairs: list[EncodedPair]) -> None:
         self._policies = policies
         self._rolled: dict[tuple[str, str, str], list[float]] = {}
+        self._hits: dict[tuple[str, str], tuple[float, float, int]] = {}
         self.policy = widgets.Dropdown(options=list(NAMES), value="DPO from SFT", description="policy")
         self.colouring = widgets.Dropdown(options=list(COLOURINGS), description="colours")
         self.fact = widgets.Dropdown(options=list(FACTS), description="error in")
@@ -131,16 +135,44 @@ class OrderExplorer(BlameExplorer):
         shown = [self._scores[role].response for role in ROLES]
         self._scores = dict(zip(ROLES, score_responses(*self._models, shown), strict=True))
         self._render()
+        if any(self.flaws("chosen")):
+            self._count()
 
     def _plant(self) -> None:
         """Put a plausible wrong value in place of the right one, if the chosen reply holds it."""
-        value = order_of(self._prompt())[self.fact.value]
-        words = self.edit["chosen"].value.split()
-        if value not in words:
+        text = _with_error(self._prompt(), self.edit["chosen"].value, self.fact.value, self.pair.value)
+        if text is None:
+            value = order_of(self._prompt())[self.fact.value]
             self.message.value = f"<b>The chosen reply does not hold {value}: choose another fact.</b>"
             return
-        words[words.index(value)] = slipped(value, Random(f"{self.pair.value} {self.fact.value}"))
-        self.edit["chosen"].value = " ".join(words)
+        self.edit["chosen"].value = text
+        self._count()
+
+    def planted(self, policy: str) -> tuple[float, float, int]:
+        """The share of replies whose lowest r_hat under `policy` is the error planted, that of a guess, and
+        how many replies: every chosen one of the list that holds the fact."""
+        fact, models = self.fact.value, self._policies.models
+        if (policy, fact) not in self._hits:
+            replies, tokenizer = [], self._policies.tokenizer
+            for i, pair in enumerate(self._pairs):
+                prompt, text = pair.pair.prompt, _with_error(pair.pair.prompt, pair.pair.chosen, fact, i)
+                if text:
+                    flaws = flaws_of(prompt, text)
+                    replies.append(encode_response(tokenizer, prompt, text, self._max_length, flaws))
+            reference = models[self._policies.references.get(policy, "base")]
+            scores = score_responses(models[policy], reference, tokenizer, replies, top=0)
+            labels = [flaw_mask(reply) for reply in replies]
+            share, n = precision_at_1([[-r for r in s.rewards(1.0)] for s in scores], labels)
+            self._hits[policy, fact] = share, chance_of_a_hit(labels), n
+        return self._hits[policy, fact]
+
+    def _count(self) -> None:
+        policy, fact = self.policy.value, self.fact.value
+        share, guess, n = self.planted(policy)
+        self.message.value = (
+            f"A wrong {fact} planted in each of the {n} chosen replies that name it: the lowest r_hat of "
+            f"{policy} is the wrong word in {share * n:.0f} of them. A guess finds {guess * n:.1f}."
+        )
 
     def _prompt(self) -> str:
         return self._pairs[self.pair.value].pair.prompt
@@ -175,3 +207,12 @@ class OrderExplorer(BlameExplorer):
         for role in ROLES:
             truth = true_score(self._prompt(), self._scores[role].response.text)
             self.sums[role].value += f" &nbsp; true return {signed(truth)} of +6"
+
+
+def _with_error(prompt: str, reply: str, fact: str, seed: int) -> str | None:
+    """The reply with a plausible wrong value in place of the right one of `fact`; None if it lacks that."""
+    value, words = order_of(prompt)[fact], reply.split()
+    if value not in words:
+        return None
+    words[words.index(value)] = slipped(value, Random(f"{seed} {fact}"))
+    return " ".join(words)

@@ -48,6 +48,13 @@ def test_controls_by_sorting_and_masks():
     assert judge(EXERCISES["06.3"], by_sorting) == CORRECT
 
 
+def test_four_numbers_without_their_names_are_told_to_be_a_dictionary():
+    def bare(*case):
+        return tuple(EXERCISES["06.3"].solution(*case).values())
+
+    assert "dictionary" in judge(EXERCISES["06.3"], bare)
+
+
 def test_the_last_row_of_logits_chooses_nothing_here():
     z, y, ids, n_prompt, beta = TEXTS[1]
     spoilt = z.clone()

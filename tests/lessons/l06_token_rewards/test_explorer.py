@@ -11,7 +11,7 @@ from dpoq_lab.lessons.l06_token_rewards.explorer import (
     BlameExplorer,
     OrderExplorer,
     after_the_insult,
-    control_blames,
+    control_hits,
 )
 from dpoq_lab.order_notes.language import order_pairs
 from dpoq_lab.order_notes.recipe import encode, stored_policies
@@ -120,22 +120,48 @@ def test_the_picture_runs_along_what_is_shown_and_keeps_its_axis(explorer):
     assert len(explorer.picture.data["a known flaw"].x) == 1 + sum(explorer.flaws("rejected"))
 
 
-def test_the_controls_blame_is_read_where_it_stands_and_only_when_asked_for(explorer):
-    said = set()
-    explorer.fact.value = "day"
-    for pair in (0, 2, 4):
+def by_hand(explorer, policy, fact):
+    """Where the lowest r_hat stands after each reply of the list was edited, one by one: hits and replies."""
+    found = []
+    explorer.policy.value, explorer.fact.value = policy, fact
+    for pair in range(len(explorer.pair.options)):
         explorer.pair.value = pair
-        explorer.policy.value = "shuffled labels"
-        assert control_blames(explorer) is None  # no error yet
         explorer.plant.click()
         flaws, r_hat = explorer.flaws("chosen"), explorer.r_hat("chosen")
-        at, worst = flaws.index(True), r_hat.index(min(r_hat))
-        where = "the wrong word" if at == worst else "a word before it" if worst < at else "a word after it"
-        assert control_blames(explorer) == f"on {where}"
-        said.add(where)
-        explorer.policy.value = "DPO from SFT"
-        assert control_blames(explorer) is None
-    assert len(said) == 3
+        if any(flaws):
+            found.append(flaws[r_hat.index(min(r_hat))])
+    return sum(found), len(found)
+
+
+@pytest.mark.parametrize(("policy", "fact"), [("shuffled labels", "day"), ("SFT", "city")])
+def test_an_error_planted_in_every_reply_at_once_is_one_planted_in_each(explorer, policy, fact):
+    hits, n = by_hand(explorer, policy, fact)
+    share, guess, replies = explorer.planted(policy)
+    assert (round(share * replies), replies) == (hits, n)
+    assert 0.02 < guess < 0.06  # a reply has 20 to 40 tokens
+
+
+def test_what_the_control_hits_is_counted_over_all_replies_and_only_when_asked_for(explorer):
+    explorer.fact.value, explorer.policy.value = "day", "shuffled labels"
+    assert control_hits(explorer) is None  # no error yet
+    explorer.plant.click()
+    middle = control_hits(explorer)
+    assert middle == "more often than a guess, less than DPO from SFT"
+    assert "shuffled labels is the wrong word in 5 of them. A guess finds 0.5" in explorer.message.value
+    explorer.policy.value = "DPO from SFT"
+    assert control_hits(explorer) is None
+    assert "DPO from SFT is the wrong word in 15 of them" in explorer.message.value
+
+
+@pytest.mark.parametrize(
+    ("control", "said"), [(0.06, "about as often as a guess"), (1.0, "as often as DPO from SFT")]
+)
+def test_another_control_would_give_another_outcome(explorer, monkeypatch, control, said):
+    explorer.plant.click()
+    explorer.policy.value = "shuffled labels"
+    shares = {"shuffled labels": control, "DPO from SFT": 0.95}
+    monkeypatch.setattr(explorer, "planted", lambda policy: (shares[policy], 0.04, 20))
+    assert control_hits(explorer) == said
 
 
 @pytest.mark.parametrize(
