@@ -236,6 +236,12 @@ def path(data: str, look: Look, width: float | None = None) -> str:
     return f'<path {thick}class="dpoq-line {look.colour}" d="{data}"{dash}/>'
 
 
+def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+    """A bar of a colour of the theme, half a pixel wide at least."""
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height}"'
+    return f'<rect class="dpoq-bar fill {colour}" {place}/>'
+
+
 _SHAPES = {
     "circle": "M-{r} 0a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0z",
     "diamond": "M0 -{d1}L{d1} 0L0 {d1}L-{d1} 0z",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from dpoq_lab.views.charts import GREY, LESS, MORE, Series, axis, chart, label, line
+from dpoq_lab.views.charts import GREY, LESS, MORE, Series, axis, bar, chart, label, line
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 
@@ -46,12 +46,6 @@ def next_word_figure(
     alt = "The likeliest next words with their probability under base and mixture, and what the proxy adds"
     data = {"words": list(words), "base": list(base), "mixture": list(mixture), "delta": list(delta)}
     return Figure("".join(heads + body), middle + 140, bottom + 6, alt, reading, data)
-
-
-def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
-    """A bar of a colour of the theme, half a pixel wide at least."""
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height}"'
-    return f'<rect class="dpoq-bar fill {colour}" {place}/>'
 
 
 def lambda_figure(row: dict, lambdas: tuple[float, ...], proxies: tuple[str, ...]) -> Figure:

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
-from dpoq_lab.lessons.l09_proxy_tuning.figures import bar
 from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.theory.mixtures import mixed_logits
-from dpoq_lab.views.charts import label, line
+from dpoq_lab.views.charts import bar, label, line
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 

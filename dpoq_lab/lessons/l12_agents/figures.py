@@ -1,0 +1,50 @@
+"""Lesson 12's drawings: how often a policy calls, and what r_hat pays to each word of an episode."""
+
+from collections.abc import Mapping, Sequence
+
+from dpoq_lab.views.charts import bar, label, line
+from dpoq_lab.views.token_view import colour_share, signed
+
+Word = tuple[str, float | None]  # a word and its r_hat; None: an observation, not scored
+LEFT, WIDE, ROW, CELL, HIGH, LIMIT = 150, 420, 34, 96, 46, 2.0  # pixels; LIMIT in nats
+
+
+def call_bars(rates: Mapping[str, float], notes: Mapping[str, str], written: float, y: float) -> str:
+    """A bar a policy for its call rate, with a note; a line at the rate `written` by the reference."""
+    parts = []
+    for k, (name, rate) in enumerate(rates.items()):
+        top = y + k * ROW
+        parts.append(label(LEFT - 10, top + 17, name, "end", "word"))
+        parts.append(bar(LEFT, top + 3, WIDE * rate, 18, "ink" if name == "optimum" else "more"))
+        at = LEFT + WIDE * max(rate, written) + 10
+        parts.append(label(at, top + 17, f"{rate:.2f}{notes.get(name, '')}"))
+    bottom, x = y + len(rates) * ROW, LEFT + WIDE * written
+    parts.append(line(x, y - 4, x, bottom, "dpoq-zero"))
+    parts.append(label(x, bottom + 13, f"pi_ref {written:.2f}", "middle", "small quiet"))
+    return "".join(parts)
+
+
+def word_row(name: str, parts: Sequence[Sequence[Word]], y: float) -> str:
+    """A row of words with their r_hat: runs of words with a gap between them, the first under `name`."""
+    drawn, x = [label(LEFT - 10, y + 28, name, "end", "word")], float(LEFT)
+    for run in parts:
+        for word, r_hat in run:
+            drawn.append(_cell(word, r_hat, x, y))
+            x += CELL + 4
+        x += 20
+    return "".join(drawn)
+
+
+def _cell(word: str, r_hat: float | None, x: float, y: float) -> str:
+    """A word in a box: blue or orange by its r_hat, or grey and dotted, without a number."""
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{CELL}" height="{HIGH}"'
+    if r_hat is None:
+        box = f'<rect class="grey" fill="none" stroke-dasharray="2 3" {place}/>'
+        return box + label(x + CELL / 2, y + 20, word, "middle") + _under("not scored", x, y, "quiet")
+    colour, share = "less" if r_hat < 0 else "more", abs(colour_share(r_hat, LIMIT))
+    box = f'<rect class="fill {colour}" fill-opacity="{0.45 * share:.2f}" {place}/>'
+    return box + label(x + CELL / 2, y + 20, word, "middle", "word") + _under(signed(r_hat), x, y, "")
+
+
+def _under(text: str, x: float, y: float, kind: str) -> str:
+    return label(x + CELL / 2, y + 38, text, "middle", f"small {kind}")
