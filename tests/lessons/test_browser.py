@@ -294,6 +294,21 @@ def move_chains(lesson):
     lesson.shoot("moved")
 
 
+def move_desk(lesson):
+    """Lesson 12: the tool gets busier, the words are masked, an episode of another policy is put together."""
+    desk = widget(lesson.page, ".widget-slider")
+    with changes(desk.locator(".dpoq-reading")):
+        drag(desk.locator(".widget-slider").first, 0.95)
+    with changes(desk.locator(".dpoq-figure text")):
+        desk.locator("select").first.select_option(label="DPO, masked")
+    episode = widget(lesson.page, 'option:has-text("is busy")')
+    with changes(episode.locator(".dpoq-reading")):
+        episode.locator("select").nth(3).select_option(label="is busy")
+    with changes(episode.locator(".dpoq-figure text")):
+        episode.locator("select").first.select_option(label="DPO, unmasked")
+    lesson.shoot("moved")
+
+
 MOVES = {
     "00_start_here": move_heat_map,
     "01_token_mdp": move_theory,
@@ -306,6 +321,7 @@ MOVES = {
     "08_reference_policy": move_reference,
     "09_proxy_tuning": move_theory,
     "10_reasoning": move_chains,
+    "12_agents": move_desk,
 }
 
 
