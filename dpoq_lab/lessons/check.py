@@ -57,7 +57,10 @@ def judge(exercise: Exercise, answer: Any) -> str:
     answers = [_answered(answer, case) for case in exercise.cases]
     if any(given is None for given in answers):
         return NO_RETURN
-    for case, given in zip(exercise.cases, answers, strict=True):
+    stopped_first = sorted(
+        zip(exercise.cases, answers, strict=True), key=lambda both: not isinstance(both[1], Exception)
+    )
+    for case, given in stopped_first:
         wanted = exercise.solution(*deepcopy(case))
         if not _same(given, wanted, 6e-4):
             inputs = zip(inspect.signature(exercise.solution).parameters, case, strict=False)
@@ -91,7 +94,17 @@ def _judge_value(exercise: Exercise, answer: Any) -> str:
     if _same(answer, exercise.solution, 5e-3):
         return CORRECT
     found = (message for message, value in exercise.mistakes if _same(answer, value, 5e-3))
-    return next((f"not correct: {message}" for message in found), OTHER)
+    return next((f"not correct: {message}" for message in found), OTHER + _entries(answer, exercise.solution))
+
+
+def _entries(answer: Any, solution: Any) -> str:
+    """Of a list typed in: how many entries are wanted, or which of them are right, as a second line."""
+    if not isinstance(answer, list | tuple) or not isinstance(solution, list | tuple):
+        return ""
+    if len(answer) != len(solution):
+        return f"\n  yours has {len(answer)} entries, {len(solution)} are wanted"
+    right = [k for k, both in enumerate(zip(answer, solution, strict=True), 1) if _same(*both, 5e-3)]
+    return f"\n  right are the entries {', '.join(map(str, right)) or 'none'} of {len(solution)}"
 
 
 def _name_mistake(exercise: Exercise, answers: list[Any]) -> str:
@@ -130,8 +143,14 @@ def _same(given: Any, wanted: Any, close: float) -> bool:
 
 
 def _array(value: Any) -> np.ndarray:
-    """Numbers of any kind as float64 without axes of length 1; a tensor of torch without its gradient."""
-    return np.squeeze(np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64))
+    """Numbers of any kind as float64 without leading axes of length 1; a tensor without its gradient.
+
+    A column is not a row: where it is used the two would broadcast to a square.
+    """
+    found = np.asarray(value.detach() if hasattr(value, "detach") else value, dtype=np.float64)
+    while found.ndim and found.shape[0] == 1:
+        found = found[0]
+    return found
 
 
 def _short(value: Any) -> str:

@@ -55,6 +55,29 @@ def test_any_other_wrong_answer_is_refused(name):
     assert judge(EXERCISES[name], wrong).splitlines()[0] == OTHER
 
 
+def test_a_column_is_not_a_row_but_one_number_in_brackets_is_one_number():
+    row = Exercise(lambda x: np.array([1.0, 2.0]) * x, [(2.0,)], [])
+    assert judge(row, lambda x: [[x, 2 * x]]) == CORRECT
+    assert judge(row, lambda x: np.array([[x], [2 * x]])).splitlines()[0] == OTHER
+    assert judge(Exercise(lambda x: 2 * x, [(2.0,)], []), lambda x: [2 * x]) == CORRECT
+
+
+def test_where_an_answer_stops_is_the_case_that_is_shown():
+    def half(x):
+        return x / 3 if x < 3 else x[0]
+
+    verdict = judge(Exercise(lambda x: x / 2, [(2.0,), (4.0,)], []), half)
+    assert "it stopped with TypeError" in verdict
+    assert "x = 4.0" in verdict
+
+
+def test_of_numbers_typed_in_it_says_which_are_right():
+    typed = Exercise([-0.5, 0.3, 0.2, 0.0], [], [])
+    assert judge(typed, [-0.5, 0.3, -0.2, 0.0]) == f"{OTHER}\n  right are the entries 1, 2, 4 of 4"
+    assert judge(typed, [9, 9, 9, 9]).endswith("right are the entries none of 4")
+    assert judge(typed, [-0.5, 0.3]).endswith("yours has 2 entries, 4 are wanted")
+
+
 def rounded(value, digits):
     """Every number of a nested answer as it is displayed, arrays and tensors as lists."""
     if isinstance(value, dict):

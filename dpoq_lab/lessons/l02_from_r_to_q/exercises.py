@@ -116,6 +116,7 @@ EXERCISES = {
             ("beta is forgotten, inside and in front.", lambda Q, b: logsumexp(Q)),
             ("the beta in front of the logarithm is missing.", lambda Q, b: logsumexp(Q / b)),
             ("Q is to be divided by beta inside the exponential.", lambda Q, b: b * logsumexp(Q)),
+            ("Q is divided by beta, not multiplied.", lambda Q, b: b * logsumexp(Q * b)),
             (
                 "that averages over tokens; the paper's Q* contains pi_ref already, so (6) is a plain sum.",
                 lambda Q, b: soft_value(Q, b) - b * np.log(len(Q)),
@@ -145,6 +146,10 @@ EXERCISES = {
             (
                 "beta log pi_ref is missing: the paper's Q* contains it, the reward does not.",
                 lambda x, p, b: _way_back(x, [np.ones_like(level) for level in p], b),
+            ),
+            (
+                "beta log pi_ref is subtracted: the paper's Q* contains it.",
+                lambda x, p, b: _way_back(x, [1 / level for level in p], b),
             ),
             (
                 "log pi_ref has lost its beta.",
@@ -229,6 +234,14 @@ EXERCISES = {
             ),
             ("beta is missing.", lambda q, p, b: policy_from_q(q, p, 1.0)),
             ("it does not sum to 1.", lambda q, p, b: p * np.exp(q / b)),
+            (
+                "it does not sum to 1: weight by pi_ref first, then normalise.",
+                lambda q, p, b: p * softmax(q / b),
+            ),
+            (
+                "log pi_ref is not to be divided by beta: pi_ref e^{q/beta}.",
+                lambda q, p, b: policy_from_q(q, p ** (1 / b), b),
+            ),
         ],
     ),
     "02.5": Exercise(
@@ -236,7 +249,7 @@ EXERCISES = {
         REPLIES,
         [
             (
-                "the sum has the wrong sign: the paper's misprint, or the ratio is upside down.",
+                "the sum has the wrong sign, or the ratio is upside down: what pi* likes better raises R.",
                 lambda V, p, q, b: V - b * np.sum(p - q),
             ),
             (

@@ -124,6 +124,10 @@ EXERCISES = {
             ("that is the outlook itself; return its steps.", lambda r, V: np.cumsum(r) - r + V),
             ("V* of the state after the token is missing.", lambda r, V: r - V),
             (
+                "that is the running sum of A*; return its steps.",
+                lambda r, V: np.cumsum(advantages(r, V)),
+            ),
+            (
                 "np.roll puts V* of the first state after the last token: there it is 0.",
                 lambda r, V: r + np.roll(V, -1) - V,
             ),
@@ -144,6 +148,16 @@ EXERCISES = {
                 lambda z, y, ids, n, b: _rows_of(z, y, ids, n, b),
             ),
             ("policy and reference are swapped.", lambda z, y, ids, n, b: implicit_rewards(y, z, ids, n, b)),
+            (
+                "that is beta times the ratio; its logarithm is asked for.",
+                lambda z, y, ids, n, b: b * (implicit_rewards(z, y, ids, n, b) / b).exp(),
+            ),
+            (
+                "that is a difference of probabilities; take that of their logarithms.",
+                lambda z, y, ids, n, b: (
+                    b * (z.softmax(-1) - y.softmax(-1))[torch.arange(n - 1, len(ids) - 1), ids[n:]]
+                ),
+            ),
             ("beta is missing.", lambda z, y, ids, n, b: implicit_rewards(z, y, ids, n, 1.0)),
             (
                 "logits are no log-probabilities: take log_softmax first.",

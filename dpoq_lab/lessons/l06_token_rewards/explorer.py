@@ -81,9 +81,9 @@ def after_the_insult(explorer: BlameExplorer) -> str | None:
     )
     if after >= before:
         return "rises or stays"
-    return (
-        "falls, but stays above the rejected reply's" if after > other else "falls below the rejected reply's"
-    )
+    if after > other:
+        return "falls, but is above the rejected reply's"
+    return "falls and is below the rejected reply's"
 
 
 def control_hits(explorer: "OrderExplorer") -> str | None:

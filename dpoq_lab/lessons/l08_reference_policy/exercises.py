@@ -71,6 +71,9 @@ LOGGED: list[Case] = [  # r_hat of chosen, of rejected, beta, KL(pi_ref, pi), wo
     ([0, -0.4], [0, -1.2], 0.5, [0, 2], 2),  # no room: two words apart are not fewer than two
     ([0, 0.2, 0.1], [0, -0.4, 0], 0.5, [0, 2, 1], 9),  # no signal: the margin was there and is gone
     ([0, 0.3, 0], [0, 0, -0.4], 0.5, [0, 1, 2], 1),  # like pairs, though it ends where it began
+    ([0, -0.2, 0.1], [0, -0.6, -0.9], 0.5, [0, 1, 1], 9),  # healthy: it fell and came back
+    ([0, -0.3], [0, 0.2], 0.5, [0, 1], 9),  # no signal: the margin is below 0
+    ([0, -0.4], [0, -2], 0.5, [0, 6], 9),  # no room: a KL of 6 is not above 6
 ]
 
 EXERCISES = {
@@ -104,6 +107,14 @@ EXERCISES = {
                 lambda k, m, b: (b * k + m / 2, b * k - m / 2),
             ),
             ("beta is missing: r_hat is beta times a log-ratio.", lambda k, m, b: (m / 2 - k, -m / 2 - k)),
+            (
+                "minus beta KL, the mean of the two, is missing.",
+                lambda k, m, b: (m / 2, -m / 2),
+            ),
+            (
+                "the margin lies between the two: half of it is chosen's, half rejected's.",
+                lambda k, m, b: (m - b * k, -b * k),
+            ),
             (
                 "minus beta KL is the mean of the two, not their sum.",
                 lambda k, m, b: ((m - b * k) / 2, (-m - b * k) / 2),
@@ -169,6 +180,16 @@ EXERCISES = {
                 lambda w, x, b, kl, n: _diagnosed(w, x, b, kl, n, asks_margin=False),
             ),
             (
+                "chosen is read at its lowest; how it ends is asked for.",
+                lambda w, x, b, kl, n: _if_else(diagnosis(w, x, b, kl, n), min(w) < 0),
+            ),
+            (
+                "a margin below 0 is no signal either: it has a sign.",
+                lambda w, x, b, kl, n: diagnosis(
+                    w, [min(a, 2 * c - a) for a, c in zip(x, w, strict=True)], b, kl, n
+                ),
+            ),
+            (
                 "chosen and rejected are exchanged.",
                 lambda w, x, b, kl, n: diagnosis(x, w, b, kl, n),
             ),
@@ -179,5 +200,11 @@ EXERCISES = {
         ],
     ),
 }
+
+
+def _if_else(told: str, falls: bool) -> str:
+    """A diagnosis whose last question has another answer."""
+    return ("no room" if falls else "healthy") if told in ("no room", "healthy") else told
+
 
 check = checker(EXERCISES)

@@ -168,8 +168,8 @@ def test_another_control_would_give_another_outcome(explorer, monkeypatch, contr
     ("pair", "change", "outcome"),
     [
         (0, lambda text: text + " kind regards", "rises or stays"),
-        (0, lambda text: text.replace("Wednesday", "Thursday"), "falls below the rejected reply's"),
-        (4, lambda text: text.replace("Tuesday", "Wednesday"), "falls, but stays above the rejected reply's"),
+        (0, lambda text: text.replace("Wednesday", "Thursday"), "falls and is below the rejected reply's"),
+        (4, lambda text: text.replace("Tuesday", "Wednesday"), "falls, but is above the rejected reply's"),
     ],
 )
 def test_what_a_new_text_does_is_read_from_the_two_sums(policies, pair, change, outcome):
