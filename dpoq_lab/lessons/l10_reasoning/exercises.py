@@ -11,17 +11,26 @@ def chain_outlook(wrong: list[int], slip: float, repair: float, beta: float) -> 
 
 
 def _outlook(
-    wrong: list[int], slip: float, repair: float, beta: float, mean: bool = False, shift: int = 0
+    wrong: list[int],
+    slip: float,
+    repair: float,
+    beta: float,
+    mean: bool = False,
+    shift: int = 0,
+    front: bool = True,
+    lost: float = -1.0,
 ) -> np.ndarray:
     V = np.zeros((len(wrong) + 1, 2))
-    V[-1] = [1.0, -1.0]
+    V[-1] = [1.0, lost]
     to_wrong = np.array([slip, 1 - repair])
     for t in reversed(range(len(wrong))):
         right, broken = V[t + 1]
         if mean:
             V[t] = (1 - to_wrong) * right + to_wrong * broken
         else:
-            V[t] = beta * np.log((1 - to_wrong) * np.exp(right / beta) + to_wrong * np.exp(broken / beta))
+            V[t] = (beta if front else 1.0) * np.log(
+                (1 - to_wrong) * np.exp(right / beta) + to_wrong * np.exp(broken / beta)
+            )
     states = [*wrong, wrong[-1]] if shift else [0, *wrong]
     return np.array([V[t, state] for t, state in enumerate(states)])
 
@@ -65,10 +74,17 @@ BLAMES: list[Case] = [
     ),
     (
         np.array(
-            [[-0.2, -0.3, -1.0], [0.1, -0.8, -0.4], [-0.5, 0.6, -0.7], [-0.9, 0.4, 0.2], [0.1, 0.1, -1.2]]
+            [
+                [-0.2, 1.3, -1.0],
+                [0.1, -0.8, -0.4],
+                [-0.5, 0.6, -0.7],
+                [-0.9, 0.4, 0.2],
+                [0.1, 0.1, -1.2],
+                [0.2, -0.9, 0.1],
+            ]
         ),
-        np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 0, 0], [0, 0, 1]]),
-        np.array([0.3, 0.2, 0.15, 0.25, 0.1]),
+        np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 1]]),
+        np.array([0.3, 0.2, 0.15, 0.2, 0.1, 0.05]),
     ),
 ]
 FALLS: list[Case] = [
@@ -102,6 +118,19 @@ EXERCISES = {
                 lambda w, s, r, b: _outlook(w, s, r, b, shift=1),
             ),
             ("the return after the last step is missing.", lambda w, s, r, b: _outlook(w, s, r, b)[:-1]),
+            (
+                "the last entry is what the reply pays, 1 or -1; here V* of an ended reply is that.",
+                lambda w, s, r, b: np.append(_outlook(w, s, r, b)[:-1], 0.0),
+            ),
+            (
+                "that is A*, the steps of the outlook; return the outlook itself.",
+                lambda w, s, r, b: np.diff(_outlook(w, s, r, b)),
+            ),
+            (
+                "the beta in front of the logarithm is missing.",
+                lambda w, s, r, b: _outlook(w, s, r, b, front=False),
+            ),
+            ("a wrong answer pays -1, not 0.", lambda w, s, r, b: _outlook(w, s, r, b, lost=0.0)),
         ],
     ),
     "10.2": Exercise(
@@ -123,6 +152,14 @@ EXERCISES = {
             (
                 "that is the first wrong step; a chain that was mended broke for good later.",
                 lambda a, w, p: _first(a, w, p),
+            ),
+            (
+                "that is how often any wrong step is blamed; the one that broke the chain is asked for.",
+                lambda a, w, p: _share(w[np.arange(len(w)), a.argmin(axis=1)] == 1, w, p),
+            ),
+            (
+                "that is the last right step; the one after it broke the chain.",
+                lambda a, w, p: _share(a.argmin(axis=1) == [_last_right(row) for row in w], w, p),
             ),
             (
                 "that is the last step of all; look for the last one before which the chain was right.",
@@ -159,7 +196,16 @@ EXERCISES = {
                 "it is one too far: the fall from entry t to t + 1 is step t's.",
                 lambda x, n: int(np.argmin(np.diff(x))) + 1,
             ),
-            ("that is where the outlook is worst, not where it falls most.", lambda x, n: int(np.argmin(x))),
+            ("that is where the share is least, not where it falls most.", lambda x, n: int(np.argmin(x))),
+            (
+                "that is after which step the share is least; look where it falls most.",
+                lambda x, n: int(np.argmin(x[1:])),
+            ),
+            (
+                "a rise is no loss: the largest fall, not the largest change.",
+                lambda x, n: int(np.argmax(abs(np.diff(x)))),
+            ),
+            ("that is the fall itself; return its index.", lambda x, n: float(np.diff(x).min() / n)),
             (
                 "that is the last step that lost anything.",
                 lambda x, n: int(np.flatnonzero(np.diff(x) < 0)[-1]),
@@ -172,6 +218,10 @@ EXERCISES = {
 def _share(hits: np.ndarray, wrong: np.ndarray, law: np.ndarray) -> float:
     ends = wrong[:, -1] == 1
     return float((law * hits)[ends].sum() / law[ends].sum())
+
+
+def _last_right(wrong: np.ndarray) -> int:
+    return int(max([-1, *np.flatnonzero(wrong == 0)]))
 
 
 def _first(credit: np.ndarray, wrong: np.ndarray, law: np.ndarray) -> float:

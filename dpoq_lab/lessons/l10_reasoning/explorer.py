@@ -79,12 +79,17 @@ class WalkExplorer(Styled):
         line = outlook(walk, places, PAY, BETA)
         self.A = np.diff(line)
         ends = "right" if is_right(walk, reply) else "wrong"
-        reading = f"{reply}: the answer is {ends}. Exact A* blames step {self.A.argmin() + 1} most, "
-        reading += f"{self.policy.value} step {self.r_hat.argmin() + 1}."
+        reading = f"{reply}: the answer is {ends}. Exact A* blames {_most(self.A)}, "
+        reading += f"{self.policy.value} {_most(self.r_hat)}."
         rows = {"A*": self.A, "r_hat": self.r_hat}
         wrong = wrong_steps(walk, places)
         alt = "A staircase: V* before each step of a walk; below it A* and r_hat of each step"
         self.picture.draw(outlook_figure(walk.moves, wrong, line, rows, (-0.3, 3.3), alt, reading))
+
+
+def _most(credit: np.ndarray) -> str:
+    """Which step is blamed most, in words; a credit above 0 is no blame."""
+    return f"step {credit.argmin() + 1} most" if credit.min() < 0 else "no step"
 
 
 def walked(walk: Walk, off: Sequence[int]) -> list[int]:
@@ -103,9 +108,9 @@ def in_words(walk: Walk, places: Sequence[int]) -> str:
 
 
 def second_of_two(explorer: WalkExplorer) -> str | None:
-    """The r_hat of the later of two wrong steps, against the earlier one's; None until just two are wrong."""
+    """DPO's r_hat of the later of two steps that are one too far, against the earlier one's; else None."""
     wrong = [k for k, step in enumerate(explorer.steps) if step.value]
-    if len(wrong) != 2:
+    if [explorer.steps[k].value for k in wrong] != [1, 1] or explorer.policy.value != "DPO":
         return None
     first, second = explorer.r_hat[wrong]
     if second > first / 2:

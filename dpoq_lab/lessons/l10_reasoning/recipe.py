@@ -25,7 +25,10 @@ from dpoq_lab.preferences import Pair
 from dpoq_lab.search.generate import continuations
 from dpoq_lab.training import Settings, trained_copy
 
-BETA, PAY = 0.5, 3.0  # PAY: what a right answer is worth to the exact A*; any scale orders the steps alike
+BETA, PAY = (
+    0.5,
+    3.0,
+)  # PAY: what a right answer is worth to the exact A*, which blames later steps the larger it is
 CHAINS = 4  # replies a prompt, of which one right and one wrong make a pair
 
 

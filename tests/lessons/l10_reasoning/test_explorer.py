@@ -78,10 +78,15 @@ def test_it_scores_the_reply_that_is_stated(explorer):
 def test_the_second_prediction_compares_two_wrong_steps(explorer):
     assert second_of_two(explorer) is None
     explorer.steps[2].value = 5
+    assert second_of_two(explorer) is None
+    explorer.steps[2].value = 1
     explorer.r_hat = np.array([0.1, -1.0, -0.4, 0.0])
     assert second_of_two(explorer) == "less than half as much"
     explorer.r_hat = np.array([0.1, -1.0, -1.2, 0.0])
     assert second_of_two(explorer) == "about as much"
     explorer.r_hat = np.array([0.1, -1.0, -2.2, 0.0])
     assert second_of_two(explorer) == "more than twice as much"
+    explorer.policy.value = "other"
+    assert second_of_two(explorer) is None
+    explorer.policy.value = "DPO"
     explorer.steps[2].value = 0
