@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from dpoq_lab.lessons.l12_agents.desk import CALLS, Rules
 from dpoq_lab.lessons.l12_agents.figures import HIGH, ROW, Word, call_bars, word_row
-from dpoq_lab.lessons.l12_agents.theory import WAYS, Game, Way, decision, desk_game, policy
+from dpoq_lab.lessons.l12_agents.theory import WAYS, Way, decision, desk_game, policy, unmasked
+from dpoq_lab.theory.games import Game
 from dpoq_lab.theory.soft_bellman import implicit_reward
 from dpoq_lab.theory.token_mdp import Levels
 from dpoq_lab.views.charts import label
@@ -50,7 +51,7 @@ def desk_figure(rules: Rules, shown: Sequence[Way] = ("masked", "unmasked")) -> 
 
 def words_of(game: Game, pi: Levels, masked: bool) -> list[list[Word]]:
     """r_hat of a call for the right name, and of what follows when the tool answers and when it is busy."""
-    r_hat = implicit_reward(game.unmasked(), pi)
+    r_hat = implicit_reward(unmasked(game), pi)
 
     def tool(a: int) -> float | None:
         never = not game.mdp.allowed[2][2, a]

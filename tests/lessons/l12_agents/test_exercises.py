@@ -6,7 +6,7 @@ import pytest
 from dpoq_lab.lessons.check import CORRECT, judge
 from dpoq_lab.lessons.l12_agents.desk import Episode, Question, as_response
 from dpoq_lab.lessons.l12_agents.exercises import CALL, EXERCISES, action_mask, luck
-from dpoq_lab.lessons.l12_agents.theory import BETA, smallest_game
+from dpoq_lab.lessons.l12_agents.theory import BETA, smallest_game, tool_luck
 from dpoq_lab.theory.token_mdp import trajectories
 
 
@@ -68,7 +68,7 @@ def test_luck_of_the_smallest_game(path):
     game = smallest_game()
     every = trajectories(game.mdp).tokens
     [row] = [k for k, tokens in enumerate(every) if tokens[: len(path) + 1].tolist() == [*path, 2]]
-    assert luck(smallest_tree(), path, BETA) == pytest.approx(game.luck()[row], abs=1e-12)
+    assert luck(smallest_tree(), path, BETA) == pytest.approx(tool_luck(game)[row], abs=1e-12)
 
 
 def test_payments_by_sorted_words_are_right():
