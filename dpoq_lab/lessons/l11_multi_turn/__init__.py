@@ -1,0 +1,1 @@
+"""Lesson 11: does DPO on whole conversations learn to ask?"""
