@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import logsumexp
 
 from dpoq_lab.lessons.check import Case, Exercise, checker
 
@@ -33,6 +34,8 @@ def _luck(
     mean_model: bool = False,
     of: tuple[str, ...] = ("tool",),
     paid: bool = True,
+    weighted: bool = True,
+    first: bool = False,
 ) -> float:
     def value(node: Node) -> float:
         if node is None:
@@ -42,13 +45,13 @@ def _luck(
         Q = np.array([branch[1] + value(branch[2]) for branch in branches])
         if (who == "tool" and not soft_tool) or (who == "model" and mean_model):
             return float(p @ Q)
-        return float(beta * np.log(p @ np.exp(Q / beta)))
+        return float(beta * logsumexp(Q / beta, b=p if weighted else np.ones_like(p)))
 
     total, node = 0.0, tree
     for k in path:
         who, branches = node
         _, pays, after = branches[k]
-        if who in of:
+        if who in of and not (first and total):
             total += pays * paid + value(after) - value(node)
         node = after
     return total
@@ -101,9 +104,9 @@ PAID: list[Case] = [
         [[True, False, True], [True, False, True]],
     ),
     (
-        [["busy", "busy"], ["5", "say", "5"], ["busy", "ok"], ["5"]],
-        [np.array([0.7, -1.0]), np.array([0.2, 0.1, 0.9]), np.array([-2.5, 0.3]), np.array([0.6])],
-        [[True, False], [False, True, True], [False, True], [False]],
+        [["busy", "busy"], ["5", "say", "5"], ["busy", "ok", "busy"], ["5"]],
+        [np.array([0.7, -1.0]), np.array([0.2, 0.1, 0.9]), np.array([-2.5, 0.3, -1.4]), np.array([0.6])],
+        [[True, False], [False, True, True], [False, True, False], [False]],
     ),
 ]
 
@@ -141,6 +144,14 @@ EXERCISES = {
                 lambda turns: [role == "assistant" for role, words in turns for _ in [*words, ""]],
             ),
             (
+                "every turn of the model ends with an EOS, not the reply alone.",
+                lambda turns: [role == "assistant" for role, words in turns for _ in words] + [True],
+            ),
+            (
+                "a user's words are no actions, and no EOS follows them.",
+                lambda turns: [role != "tool" for role, words in turns for _ in [*words, ""]],
+            ),
+            (
                 "a user's words are no actions either: ask for the role assistant, not for all but tool.",
                 lambda turns: [role != "tool" for role, words in turns for _ in [*words, *_eos(role)]],
             ),
@@ -169,6 +180,22 @@ EXERCISES = {
                 lambda t, p, b: _luck(t, p, b, paid=False),
             ),
             ("beta is forgotten in V*.", lambda t, p, b: luck(t, p, 1.0)),
+            (
+                "what is paid is missing, in V* and on the path.",
+                lambda t, p, b: luck(_unpaid(t), p, b),
+            ),
+            (
+                "the probabilities are missing: V* is beta log of the mean under pi_ref, not of the sum.",
+                lambda t, p, b: _luck(t, p, b, weighted=False),
+            ),
+            (
+                "V* of the model is a soft maximum; max is the limit beta -> 0.",
+                lambda t, p, b: _luck(t, p, 1e-3),
+            ),
+            (
+                "only the tool's first move is counted; add up all of them.",
+                lambda t, p, b: _luck(t, p, b, first=True),
+            ),
         ],
     ),
     "12.3": Exercise(
@@ -187,6 +214,14 @@ EXERCISES = {
             (
                 "r_hat keeps its sign: who was paid, and who had to pay?",
                 lambda w, r, a: paid_words(w, [abs(values) for values in r], a),
+            ),
+            (
+                "those are all values of a word; return their mean.",
+                lambda w, r, a: _all(w, r, a),
+            ),
+            (
+                "that is a mean of the replies' means; every place counts once.",
+                lambda w, r, a: _means_of_means(w, r, a),
             ),
             (
                 "a word that comes again replaces what was there; collect all of its values.",
@@ -211,6 +246,23 @@ def _sums(words: Sequence, r_hat: Sequence, actions: Sequence) -> dict[str, floa
     for word, value in _triples(words, r_hat, actions):
         found[word] = found.get(word, 0.0) + value
     return found
+
+
+def _all(words: Sequence, r_hat: Sequence, actions: Sequence) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for word, value in _triples(words, r_hat, actions):
+        found.setdefault(word, []).append(float(value))
+    return found
+
+
+def _means_of_means(words: Sequence, r_hat: Sequence, actions: Sequence) -> dict[str, float]:
+    rows = [paid_words(*([one] for one in row)) for row in zip(words, r_hat, actions, strict=True)]
+    names = {word for row in rows for word in row}
+    return {word: float(np.mean([row[word] for row in rows if word in row])) for word in names}
+
+
+def _unpaid(node: Node) -> Node:
+    return node and (node[0], [(p, 0.0, _unpaid(after)) for p, _, after in node[1]])
 
 
 def _last(words: Sequence, r_hat: Sequence, actions: Sequence) -> dict[str, float]:

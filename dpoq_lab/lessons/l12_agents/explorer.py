@@ -17,7 +17,7 @@ from dpoq_lab.views.figures import Figure
 
 LOOKED_AT: tuple[Way, ...] = ("masked", "unmasked", "luck removed")
 ALT = "How often a trained policy and its reference call here, and r_hat of each token of an episode"
-DOES = ("calls, then says it", "calls, then unsure", "says a digit", "says unsure")
+DOES = ("calls, then says what it heard", "calls, then unsure", "says a digit", "says unsure")
 
 
 class DeskExplorer(Styled):
@@ -47,8 +47,8 @@ def calls_when_busy(explorer: DeskExplorer) -> str | None:
         return None
     calls = explorer.picture.data["decisions"]["unmasked"]["calls"]
     if calls > 0.45:
-        return "more often than that"
-    return "about as often" if calls > 0.25 else "less often"
+        return "more often than the reference"
+    return "about as often as the reference" if calls > 0.25 else "less often than the reference"
 
 
 class EpisodeExplorer(Styled):
@@ -77,7 +77,7 @@ class EpisodeExplorer(Styled):
             answer = question.digit if "digit" in self.does.value else "unsure"
             return Episode(question, (f"{opener} say {answer}",))
         word = "busy" if self.tool.value == "is busy" else question.digit
-        known = self.does.value == "calls, then says it" and word != "busy"
+        known = self.does.value == DOES[0] and word != "busy"
         return Episode(
             question, (f"{opener} call {question.name}", word, f"say {word if known else 'unsure'}")
         )
@@ -109,8 +109,12 @@ def _episode_figure(name: str, before: float, now: float, words: list) -> Figure
 
 
 def paid_for_busy(explorer: EpisodeExplorer) -> str | None:
-    """What an unmasked policy's r_hat says to the word `busy`; None until such an episode is shown."""
-    if "unmasked" not in explorer.policy.value or "busy" not in explorer.r_hat:
+    """What an unmasked policy's r_hat says to `busy` on a hard question; None until that is shown."""
+    if (
+        explorer.episode.question.easy
+        or "unmasked" not in explorer.policy.value
+        or "busy" not in explorer.r_hat
+    ):
         return None
     paid = explorer.r_hat["busy"]
     if abs(paid) < 0.3:

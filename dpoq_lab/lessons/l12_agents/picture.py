@@ -12,12 +12,12 @@ from dpoq_lab.views.charts import label
 from dpoq_lab.views.figures import Figure
 
 BUSY = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-WIDTH, TOP = 900, 34
+WIDTH, TOP = 960, 34
 NAMES: dict[Way, str] = {
     "optimum": "optimum",
     "masked": "DPO, masked",
     "unmasked": "DPO, unmasked",
-    "luck removed": "DPO, luck out",
+    "luck removed": "DPO, luck removed",
 }
 ALT = "Bars: how often each policy calls the tool on a hard question; below, r_hat of each word of an episode"
 
@@ -31,11 +31,12 @@ def desk_figure(rules: Rules, shown: Sequence[Way] = ("masked", "unmasked")) -> 
     """Who calls how often on a hard question, and below it r_hat of the words of a call, for each `shown`."""
     game = desk_game(rules)
     found = {way: decision(game, way) for way in WAYS}
-    believes = f", believes busy {found['unmasked']['believes']:.3f}, truth {rules.busy:.2f}"
     rates = {NAMES[way]: row["calls"] for way, row in found.items()}
-    bars = call_bars(rates, {NAMES["unmasked"]: believes}, CALLS, TOP)
+    notes = {NAMES[way]: f", earns {row['earns']:.2f}" for way, row in found.items()}
+    notes[NAMES["unmasked"]] += f", believes busy {found['unmasked']['believes']:.3f}"
+    bars = call_bars(rates, notes, CALLS, TOP)
     below = TOP + len(WAYS) * ROW + 46
-    parts = [label(2, 18, "How often it calls on a hard question", kind="word"), bars]
+    parts = [label(2, 18, "How often it calls on a hard question, and what it earns", kind="word"), bars]
     parts.append(label(2, below, "r_hat of each word, nats: the tool answers, or is busy", kind="word"))
     paid = {way: words_of(game, policy(game, way), masked=way != "unmasked") for way in shown}
     for k, (way, runs) in enumerate(paid.items()):

@@ -30,7 +30,8 @@ from dpoq_lab.views.tables import Table
 
 FIRST_SEED = 10  # the settings were chosen on smaller ones
 RULES = {"a tool that answers": Rules(busy=0.0), "a tool that is busy": Rules(busy=0.6)}
-KEPT = ("SFT", "SFT, unmasked", "DPO", "DPO, unmasked", "luck removed")  # of the first seed, busy tool
+# The models of the first seed with the busy tool that stay
+KEPT = ("SFT, masked", "SFT, unmasked", "DPO, masked", "DPO, unmasked", "DPO, luck removed")
 Policies = dict[str, tuple[PreTrainedModel, PreTrainedModel]]  # by name: the policy and its reference
 
 
@@ -40,14 +41,14 @@ def train_all(size: Size, rules: Rules, seed: int) -> Policies:
     base, open_base = (recipe.train_base(size, rules.busy, masked, seed) for masked in (True, False))
     told, drawn = _judged(base, size, rules, seed)
     pairs, dpo = recipe.encode(told), size.dpo(seed, noisy)
-    found = {"SFT": (base, base), "SFT, unmasked": (open_base, open_base)}
-    found["DPO"] = recipe.tuned(base, pairs, dpo), base
+    found = {"SFT, masked": (base, base), "SFT, unmasked": (open_base, open_base)}
+    found["DPO, masked"] = recipe.tuned(base, pairs, dpo), base
     open_pairs = recipe.encode(_judged(open_base, size, rules, seed)[0], masked=False)
     found["DPO, unmasked"] = recipe.tuned(open_base, open_pairs, dpo), open_base
     found["DPO + NLL"] = recipe.tuned(base, pairs, size.dpo(seed, noisy, DPOWithNLL())), base
     if noisy:
         lucky = recipe.encode(recipe.judged(drawn, recipe.without_luck(rules), seed))
-        found["luck removed"] = recipe.tuned(base, lucky, dpo), base
+        found["DPO, luck removed"] = recipe.tuned(base, lucky, dpo), base
         return found
     found["DPO unmasked after SFT masked"] = recipe.tuned(base, recipe.encode(told, masked=False), dpo), base
     found["shuffled labels"] = recipe.tuned(base, recipe.encode(recipe.shuffled(told, seed)), dpo), base
@@ -111,7 +112,7 @@ def believed_busy(policy: PreTrainedModel, asked: list[Question]) -> dict[str, f
 def best_of_rows(found: Policies, asked: list[Question], rules: Rules, seed: int) -> dict[str, dict]:
     """Best of 4 and 8 episodes of SFT: by the sum of r_hat, by likelihood and by the truth. Every call that
     was made is paid for."""
-    policy, base = found["DPO"]
+    policy, base = found["DPO, masked"]
     drawn, rows = recipe.episodes(base, asked, rules.busy, seed, 8), {}
     responses = [as_response(episode) for episode in drawn]
     scores = score_responses(policy, base, desk_tokenizer(), responses, batch_size=256, top=0)
@@ -165,7 +166,9 @@ def keep(found: Policies, rules: Rules, out: Path) -> None:
     """The models that the lesson shows, and 40 pairs of new episodes as a preference file."""
     for name in KEPT:
         models.save(found[name][0], desk_tokenizer(), out / name.lower().replace(", ", "-").replace(" ", "-"))
-    drawn = recipe.episodes(found["SFT"][0], questions(60, FIRST_SEED, "shown"), rules.busy, FIRST_SEED, 2)
+    drawn = recipe.episodes(
+        found["SFT, masked"][0], questions(60, FIRST_SEED, "shown"), rules.busy, FIRST_SEED, 2
+    )
     pairs = recipe.judged(drawn, recipe.by_return(rules), FIRST_SEED)[:40]
     write_pairs([recipe.as_pair(*pair) for pair in pairs], out / "pairs.jsonl")
 

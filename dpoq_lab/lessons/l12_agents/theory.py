@@ -23,7 +23,13 @@ from dpoq_lab.lessons.l12_agents.desk import (
 )
 from dpoq_lab.theory.games import Game, Node, game_of
 from dpoq_lab.theory.population_dpo import all_pairs, fit_dpo
-from dpoq_lab.theory.soft_bellman import Solution, implicit_reward, solve, trajectory_probs
+from dpoq_lab.theory.soft_bellman import (
+    Solution,
+    expectation,
+    implicit_reward,
+    solve,
+    trajectory_probs,
+)
 from dpoq_lab.theory.token_mdp import Levels, TokenMDP, trajectory_sums
 
 SCALE, BETA = 5.0, 0.5
@@ -108,11 +114,17 @@ def policy(game: Game, way: Way) -> Levels:
 
 
 def decision(game: Game, way: Way) -> dict[str, float]:
-    """How often it calls, r_hat of the call, and what it believes of the tool's second word after the right
-    name: `busy`, for the desk."""
-    pi = policy(game, way)
+    """How often it calls, r_hat of the call, what it earns with the real tool, in units of a right digit, and
+    what it believes of the tool's second word after the right name: `busy`, for the desk."""
+    pi, mdp = policy(game, way), game.mdp
     r_hat = implicit_reward(unmasked(game), pi)
-    return {"calls": float(pi[0][0, 1]), "r_hat": float(r_hat[0][0, 1]), "believes": float(pi[2][2, 1])}
+    real = [np.where(c[:, None], ref, own) for c, ref, own in zip(mdp.chance, mdp.pi_ref, pi, strict=True)]
+    return {
+        "calls": float(pi[0][0, 1]),
+        "r_hat": float(r_hat[0][0, 1]),
+        "earns": expectation(mdp, real, game.r) / SCALE,
+        "believes": float(pi[2][2, 1]),
+    }
 
 
 def word_luck(episode: Episode, rules: Rules) -> float:

@@ -36,11 +36,11 @@ def test_the_first_prediction_waits_for_the_game_that_was_asked_for():
     explorer = DeskExplorer()
     assert calls_when_busy(explorer) is None
     explorer.busy.value = 0.9
-    assert calls_when_busy(explorer) == "more often than that"  # 0.58 of the reference's 0.35
+    assert calls_when_busy(explorer) == "more often than the reference"  # 0.58 of the reference's 0.35
     explorer.picture.data["decisions"]["unmasked"]["calls"] = 0.3
-    assert calls_when_busy(explorer) == "about as often"
+    assert calls_when_busy(explorer) == "about as often as the reference"
     explorer.picture.data["decisions"]["unmasked"]["calls"] = 0.1
-    assert calls_when_busy(explorer) == "less often"
+    assert calls_when_busy(explorer) == "less often than the reference"
     explorer.price.value = 0.5
     assert calls_when_busy(explorer) is None
 
@@ -82,5 +82,8 @@ def test_the_second_prediction_waits_for_a_busy_tool_and_no_mask(explorer):
     ):
         explorer.r_hat["busy"] = value
         assert paid_for_busy(explorer) == told
-    explorer.tool.value = "answers"
+    explorer.question.value = 1  # an easy one
+    explorer.r_hat["busy"] = -1.2
+    assert paid_for_busy(explorer) is None
+    explorer.question.value, explorer.tool.value = 0, "answers"
     assert paid_for_busy(explorer) is None

@@ -52,8 +52,8 @@ def test_what_the_lesson_says_of_the_stored_record():
     assert (safe["right, easy"]["mean"] + safe["right, hard"]["mean"]) / 2 > 0.75
     assert safe["calls, hard"]["mean"] > 0.55
     assert safe["calls, easy"]["mean"] < 0.12
-    assert sure["DPO"]["call tells hard from easy"]["mean"] > 0.99
-    freed, unmasked = noisy["luck removed"], noisy["DPO, unmasked"]
+    assert sure["DPO, masked"]["call tells hard from easy"]["mean"] > 0.99
+    freed, unmasked = noisy["DPO, luck removed"], noisy["DPO, unmasked"]
     assert all(0.15 < value < 0.38 for value in freed["calls, hard"]["values"])
     assert min(freed["in the language after busy"]["values"]) > 0.97
     assert max(unmasked["believes busy"]["values"]) < 0.06
@@ -82,5 +82,5 @@ def test_the_study_runs_at_the_smallest_size_and_keeps_its_models(tmp_path):
         tool: set(rows) for tool, rows in stored.items()
     }
     kept = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
-    assert kept == ["dpo", "dpo-unmasked", "luck-removed", "sft", "sft-unmasked"]
+    assert kept == ["dpo-luck-removed", "dpo-masked", "dpo-unmasked", "sft-masked", "sft-unmasked"]
     assert len(kept) == len(KEPT)
