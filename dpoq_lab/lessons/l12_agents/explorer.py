@@ -105,7 +105,7 @@ def _episode_figure(name: str, before: float, now: float, words: list) -> Figure
         f"{name} calls here in {now:.2f}, its reference in {before:.2f}; the sum of r_hat is {total:+.2f}."
     )
     data = {"calls": now, "words": words}
-    return Figure("".join(parts), 960, below + HIGH + 24, ALT, reading, data)
+    return Figure("".join(parts), 990, below + HIGH + 24, ALT, reading, data)
 
 
 def paid_for_busy(explorer: EpisodeExplorer) -> str | None:

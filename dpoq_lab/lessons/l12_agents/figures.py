@@ -6,7 +6,7 @@ from dpoq_lab.views.charts import bar, label, line
 from dpoq_lab.views.token_view import colour_share, signed
 
 Word = tuple[str, float | None]  # a word and its r_hat; None: an observation, not scored
-LEFT, WIDE, ROW, CELL, HIGH, LIMIT = 170, 420, 34, 96, 46, 2.0  # pixels; LIMIT in nats
+LEFT, WIDE, ROW, CELL, HIGH, LIMIT = 184, 420, 34, 96, 46, 2.0  # pixels; LIMIT in nats
 
 
 def call_bars(rates: Mapping[str, float], notes: Mapping[str, str], written: float, y: float) -> str:
