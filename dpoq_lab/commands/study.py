@@ -21,6 +21,7 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "proxy": "l09_proxy_tuning.study",
     "next-word": "l09_proxy_tuning.next_word",
     "reasoning": "l10_reasoning.study",
+    "dialogue": "l11_multi_turn.study",
     "agents": "l12_agents.study",
 }
 

@@ -141,7 +141,7 @@ def _conversation(rules: Rules, nodes: dict, tokens: np.ndarray) -> tuple[np.nda
 
 
 def realised(talk: Dialogue, returns: np.ndarray | None = None, share_user: bool = False) -> Pairs:
-    """Every two conversations once, labelled by their own users: P(first preferred) over the outcomes of both,
+    """Every two conversations once, labelled by their own users: P(first preferred) over both outcomes,
     with the game's `returns` (N, 2) or others. The users are two draws, or one that both share."""
     R = talk.outcomes if returns is None else returns
     first, second = np.triu_indices(len(talk.rows), k=1)
