@@ -1,0 +1,1 @@
+"""Lesson 13: a refiner and a generator, judged by the picture alone."""
