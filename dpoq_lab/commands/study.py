@@ -23,6 +23,7 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "reasoning": "l10_reasoning.study",
     "dialogue": "l11_multi_turn.study",
     "agents": "l12_agents.study",
+    "systems": "l13_multi_model.study",
 }
 
 
