@@ -6,7 +6,6 @@ import ipywidgets as widgets
 import numpy as np
 
 from dpoq_lab.lessons.l12_agents.desk import OPENERS, Episode, Question, Rules, as_response, desk_tokenizer
-from dpoq_lab.lessons.l12_agents.figures import HIGH, ROW, call_bars, word_row
 from dpoq_lab.lessons.l12_agents.picture import NAMES, TOP, desk_figure
 from dpoq_lab.lessons.l12_agents.study import Policies, next_log_probs
 from dpoq_lab.lessons.l12_agents.theory import BETA, Way
@@ -14,6 +13,7 @@ from dpoq_lab.rewards import score_responses
 from dpoq_lab.views.charts import label
 from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 from dpoq_lab.views.figures import Figure
+from dpoq_lab.views.words import HIGH, ROW, share_bars, word_row
 
 LOOKED_AT: tuple[Way, ...] = ("masked", "unmasked", "luck removed")
 ALT = "How often a trained policy and its reference call here, and r_hat of each token of an episode"
@@ -96,7 +96,7 @@ class EpisodeExplorer(Styled):
 
 
 def _episode_figure(name: str, before: float, now: float, words: list) -> Figure:
-    bars, below = call_bars({name: now}, {}, before, TOP), TOP + ROW + 46
+    bars, below = share_bars({name: now}, {}, before, TOP), TOP + ROW + 46
     parts = [label(2, 18, "How often it calls on this question", kind="word"), bars]
     parts.append(label(2, below, "r_hat of each token, nats", kind="word"))
     parts.append(word_row("", [words], below + 14))

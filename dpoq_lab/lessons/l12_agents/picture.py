@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from dpoq_lab.lessons.l12_agents.desk import CALLS, Rules
-from dpoq_lab.lessons.l12_agents.figures import HIGH, ROW, Word, call_bars, word_row
 from dpoq_lab.lessons.l12_agents.theory import WAYS, Way, decision, desk_game, policy, unmasked
 from dpoq_lab.theory.games import Game
 from dpoq_lab.theory.soft_bellman import implicit_reward
 from dpoq_lab.theory.token_mdp import Levels
 from dpoq_lab.views.charts import label
 from dpoq_lab.views.figures import Figure
+from dpoq_lab.views.words import HIGH, ROW, Word, share_bars, word_row
 
 BUSY = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 WIDTH, TOP = 960, 34
@@ -34,7 +34,7 @@ def desk_figure(rules: Rules, shown: Sequence[Way] = ("masked", "unmasked")) -> 
     rates = {NAMES[way]: row["calls"] for way, row in found.items()}
     notes = {NAMES[way]: f", earns {row['earns']:.2f}" for way, row in found.items()}
     notes[NAMES["unmasked"]] += f", believes busy {found['unmasked']['believes']:.3f}"
-    bars = call_bars(rates, notes, CALLS, TOP)
+    bars = share_bars(rates, notes, CALLS, TOP)
     below = TOP + len(WAYS) * ROW + 46
     parts = [label(2, 18, "How often it calls on a hard question, and what it earns", kind="word"), bars]
     parts.append(label(2, below, "r_hat of each word, nats: the tool answers, or is busy", kind="word"))
