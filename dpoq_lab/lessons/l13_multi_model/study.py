@@ -17,32 +17,51 @@ from dpoq_lab.lessons.study import Study
 from dpoq_lab.views.tables import Table
 
 FIRST_SEED = 20  # the settings were chosen on smaller ones
-KINDS = {"masked": "masked", "Gaussian": "Gaussian", "Gaussian, noisier half": "Gaussian"}
-KEPT = {"base": "base", "joint": "joint", "second round, fresh pairs": "second-round"}  # of the first seed
+LEVELS = {"noisier half": (T // 2, T), "cleaner half": (0, T // 2)}  # of the Gaussian, in tables of their own
+KEPT = {  # of the first seed
+    "base": "base",
+    "joint": "joint",
+    "second round, fresh pairs": "second-round",
+    "wrong": "behind-a-wrong-refiner",
+}
+ORDER = (
+    "base",
+    "refiner only",
+    "generator only, different words",
+    "generator only, same words",
+    "tuned apart, joined",
+    "joint",
+    "second round, fresh pairs",
+    "second round, old pairs",
+    "shuffled labels",
+)
 MEASURES = ("right", "named", "obeyed", "clean")
 Row = dict[str, float]
 
 
-def train_all(reference: System, size: Size, seed: int) -> dict[str, System]:
-    """Every system that is trained from `reference`, by name."""
+def train_all(reference: System, size: Size, seed: int, brief: bool = False) -> dict[str, System]:
+    """Every system that is trained from `reference`, or a `brief` choice of them, by name."""
     different = recipe.pairs_of(reference, size.pairs, stream(seed, "different words"))
     same = recipe.pairs_of(reference, size.pairs, stream(seed, "same words"), same_words=True)
 
     def dpo(start: System, pairs: Pairs, *stages: recipe.Stage, turn: int = 0) -> System:
         return recipe.tuned(start, pairs, stages, size, 2 * seed + turn)
 
-    found = {"base": reference, "refiner only": dpo(reference, different, "refiner")}
-    found["generator only, different words"] = dpo(reference, different, "generator")
+    found = {"base": reference}
     found["generator only, same words"] = dpo(reference, same, "generator")
-    halves = found["refiner only"].refiner, found["generator only, same words"].generator
-    found["tuned apart, joined"] = System(*halves)
     found["joint"] = dpo(reference, different, *STAGES)
     fresh = recipe.pairs_of(found["joint"], size.pairs, stream(seed, "fresh pairs"))
     found["second round, fresh pairs"] = dpo(found["joint"], fresh, *STAGES, turn=1)
+    if brief:
+        return found
     found["second round, old pairs"] = dpo(found["joint"], different, *STAGES, turn=1)
+    found["refiner only"] = dpo(reference, different, "refiner")
+    found["generator only, different words"] = dpo(reference, different, "generator")
+    halves = found["refiner only"].refiner, found["generator only, same words"].generator
+    found["tuned apart, joined"] = System(*halves)
     coins = recipe.shuffled(different, stream(seed, "coins"))
     found["shuffled labels"] = dpo(reference, coins, *STAGES)
-    return found
+    return {name: found[name] for name in ORDER}
 
 
 def row_of(system: System, found: Drawings) -> Row:
@@ -103,20 +122,23 @@ def wrong_refiner(base: System, size: Size, seed: int) -> tuple[System, dict[str
 
 def measure_seed(size: Size, seed: int, out: Path | None = None) -> dict[str, dict[str, Row]]:
     """The tables of one seed; with `out` the masked systems that the lesson shows are kept there."""
-    refiner, tables = recipe.train_refiner(size, seed), {}
-    bases = {kind: recipe.train_generator(kind, size, seed) for kind in recipe.GENERATORS}
-    for table, kind in KINDS.items():
-        base = System(refiner, bases[kind])
-        if table.endswith("noisier half"):
-            base.generator.levels = (T // 2, T)
-        found = train_all(base, size, seed)
-        tables[table] = {name: row_of(one, held_out(one, size, seed)) for name, one in found.items()}
-        if kind == "masked":
-            tables["who is to blame"] = {"joint": blame(found["joint"], base, size, seed)}
-            found["wrong"], tables["blaming the wrong one"] = wrong_refiner(base, size, seed)
-            if out:
-                for name, file in (KEPT | {"wrong": "generator-behind-a-wrong-refiner"}).items():
-                    recipe.save(found[name], out / f"{file}.safetensors")
+
+    def rows(found: dict[str, System]) -> dict[str, Row]:
+        return {name: row_of(one, held_out(one, size, seed)) for name, one in found.items()}
+
+    refiner = recipe.train_refiner(size, seed)
+    base = System(refiner, recipe.train_generator("masked", size, seed))
+    found = train_all(base, size, seed)
+    tables = {"masked": rows(found), "who is to blame": {"joint": blame(found["joint"], base, size, seed)}}
+    found["wrong"], tables["blaming the wrong one"] = wrong_refiner(base, size, seed)
+    if out:
+        for name, file in KEPT.items():
+            recipe.save(found[name], out / f"{file}.safetensors")
+    base = System(refiner, recipe.train_generator("Gaussian", size, seed))
+    tables["Gaussian"] = rows(train_all(base, size, seed))
+    for name, levels in LEVELS.items():
+        base.generator.levels = levels
+        tables[f"Gaussian, {name}"] = rows(train_all(base, size, seed, brief=True))
     return tables
 
 
