@@ -187,6 +187,16 @@ def at_once(talk: Dialogue) -> Pairs:
     return pairs.keep(np.isin(pairs.first, silent) & np.isin(pairs.second, silent))
 
 
+def hasty(talk: Dialogue, pairs: Pairs, asks: float = 0.1) -> Pairs:
+    """The same pairs and labels, drawn from a writer who asks with probability `asks`."""
+    asked = np.rint((talk.outcomes[:, 0] - talk.rules.right) / talk.rules.question)
+    ratio = (asks / ASKS) ** asked * np.where(asked < talk.rules.questions, (1 - asks) / (1 - ASKS), 1.0)
+    weight = pairs.weight * np.prod(
+        [ratio[np.searchsorted(talk.rows, side)] for side in (pairs.first, pairs.second)], axis=0
+    )
+    return replace(pairs, weight=weight / weight.sum())
+
+
 def _pairs(
     talk: Dialogue, first: np.ndarray, second: np.ndarray, label: np.ndarray, weight: np.ndarray
 ) -> Pairs:

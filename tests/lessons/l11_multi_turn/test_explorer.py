@@ -1,0 +1,129 @@
+"""Lesson 11's explorers: every label on the map, and a conversation in which the user answers."""
+
+import numpy as np
+import pytest
+
+from dpoq_lab import models
+from dpoq_lab.lessons.l11_multi_turn.explorer import (
+    WAYS,
+    AskExplorer,
+    TalkExplorer,
+    first_message,
+    spoken,
+    with_one_user,
+)
+from dpoq_lab.lessons.l11_multi_turn.language import table_of, tokenizer
+from dpoq_lab.lessons.l11_multi_turn.luck import whole_luck
+
+
+def asks(explorer):
+    return explorer.picture.data["asks"]
+
+
+def test_every_slider_moves_something():
+    explorer = AskExplorer()
+    opening = dict(asks(explorer))
+    for control, value in (
+        (explorer.prior, 0.7),
+        (explorer.harm, 32),
+        (explorer.cost, 1.0),
+        (explorer.noise, 0.2),
+        (explorer.beta, 1.0),
+    ):
+        before, control.value = control.value, value
+        assert asks(explorer) != opening
+        control.value = before
+    assert asks(explorer) == opening
+
+
+def test_what_repairs_and_what_does_not():
+    explorer, found = AskExplorer(), {}
+    for way in WAYS:
+        explorer.labels.value = way
+        found[way] = list(asks(explorer).values())[-1]
+    best = asks(explorer)["optimum"]
+    for way in ("all users averaged", "regret", "own user, luck learned"):
+        assert found[way] == pytest.approx(best, abs=1e-3)
+    assert found["own user"] < found["8 replays averaged"] < found["64 replays averaged"] < best
+    assert abs(found["one user for both"] - found["own user"]) < 0.01
+    assert found["single turn"] < 0.2
+    assert len(asks(explorer)) == 3
+
+
+def test_the_first_prediction_waits_for_one_user():
+    explorer = AskExplorer()
+    assert with_one_user(explorer) is None
+    explorer.labels.value = "one user for both"
+    assert with_one_user(explorer) == "as with own users"
+    asks(explorer)["DPO, one user for both"] = asks(explorer)["optimum"]
+    assert with_one_user(explorer) == "like the optimum"
+    asks(explorer)["DPO, one user for both"] = 0.55
+    assert with_one_user(explorer) == "between the two"
+    explorer.harm.value = 32
+    assert with_one_user(explorer) is None
+
+
+@pytest.fixture
+def explorer():
+    built = [models.build(tokenizer(), 16, 1, seed, initializer_range=0.1) for seed in range(2)]
+    return TalkExplorer({"own user": built[0], "other": built[1]}, table_of("harm"))
+
+
+def asking(talk, first=2.0, after=0):
+    """A policy that asks `first` times as often as it guesses, and then guesses thing `after`."""
+    pi = [level.copy() for level in talk.game.mdp.pi_ref]
+    pi[0][0, :3] = np.array([first, 1.0, 0.5]) / (first + 1.5)
+    for state in (0, 1):
+        pi[2][state, :3] = np.eye(3)[1 + after] * 0.8 + 0.1
+        pi[2][state, 0] = 0.0
+        pi[2][state] /= pi[2][state].sum()
+    return pi
+
+
+def test_the_model_says_what_is_likeliest(explorer):
+    talk = explorer._table.talks[5]
+    assert spoken(talk, asking(talk), 1) == (0, 1, 1)
+    assert spoken(talk, asking(talk, after=1), 0) == (0, 0, 2)
+    assert spoken(talk, asking(talk, first=0.1), 0) == (1,)
+
+
+def test_a_return_is_shown_as_skill_and_luck(explorer):
+    data = explorer.picture.data
+    talk = explorer._table.talks[explorer.game.value]
+    assert data["skill"] == pytest.approx(sum(value for _, value in data["words"] if value is not None))
+    assert data["luck"] in whole_luck(talk)
+    assert data["return"] in talk.outcomes
+    assert data["words"][-1][0] in ("right", "wrong")
+
+
+def test_who_is_asked_hears_the_truth_or_the_opposite(explorer, monkeypatch):
+    talk = explorer._table.talks[5]
+    monkeypatch.setattr(
+        "dpoq_lab.lessons.l11_multi_turn.explorer.policy_of", lambda model, table, k: asking(table.talks[k])
+    )
+    explorer.wants.value = 1
+    assert explorer.spoken == (0, 1, 1)
+    assert [word for word, _ in explorer.picture.data["words"]] == ["size?", "big", "small-red", "wrong"]
+    assert explorer.picture.data["words"][1][1] is None
+    explorer.answers.value = "the opposite"
+    assert explorer.spoken == (0, 0, 1)
+    explorer.wants.value = 0
+    explorer.answers.value = "the truth"
+    assert explorer.picture.data["return"] == -0.5
+    assert talk.rules.wrong == -32
+
+
+def test_the_second_prediction_waits_for_its_game(explorer):
+    explorer.spoken = (0, 1, 1)
+    explorer.game.value = 4  # harm 8
+    assert first_message(explorer) is None
+    explorer.game.value = 5
+    for tokens, told in (
+        ((0, 1, 1), "it asks"),
+        ((1,), "it guesses the likely thing"),
+        ((2,), "it guesses the other thing"),
+    ):
+        explorer.spoken = tokens
+        assert first_message(explorer) == told
+    explorer.policy.value = "other"
+    assert first_message(explorer) is None
