@@ -77,4 +77,4 @@ class MaskedGenerator(nn.Module):
 
 def step_of(start: Tensor) -> Tensor:
     """The step at which each patch is drawn, (B, 16), from its rank in the order."""
-    return torch.bucketize(start, ENDS, right=True)
+    return torch.bucketize(start.contiguous(), ENDS, right=True)

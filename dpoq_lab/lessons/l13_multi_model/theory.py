@@ -53,7 +53,7 @@ def random_game(beta: float, gamma: float, seed: int) -> Game:
 
 def smallest_game(beta: float = 0.5, gamma: float = 0.5) -> Game:
     """One of 3 refined prompts, then one of 4 pictures, both uniform in pi_ref."""
-    R = np.array([[1.0, 0.0, -1.0, -1.0], [-2.0, -2.0, 4.0, -2.0], [0.0, -1.0, -2.0, 1.0]])
+    R = np.array([[1.0, 0.0, -1.0, 0.0], [-1.0, -1.0, 2.0, -2.0], [0.0, 1.0, 0.0, -1.0]])
     return Game([np.full(3, 1 / 3), np.full((3, 4), 1 / 4)], R, 1, beta, gamma)
 
 

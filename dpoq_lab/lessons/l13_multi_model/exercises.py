@@ -1,0 +1,216 @@
+"""The exercises of lesson 13: solutions, cases, and the mistakes that are named."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from dpoq_lab.lessons.check import Case, Exercise, checker
+
+Array = np.ndarray
+Optimum = tuple[Array, Array]
+
+
+def joint_reward(
+    log_pi: Array,
+    log_pi_ref: Array,
+    eps: Array,
+    eps_phi: Array,
+    eps_ref: Array,
+    T: int,
+    omega: float,
+    beta: float,
+    gamma: float,
+) -> float:
+    """Equation (17) for one trajectory: log-probabilities of the words, (n,), and at k sampled levels the
+    noise and the two guesses of it, (k, d)."""
+    words = beta * np.sum(log_pi - log_pi_ref)
+    errors, errors_ref = (np.sum((eps - guess) ** 2, axis=1) for guess in (eps_phi, eps_ref))
+    return float(words + gamma * T * omega * np.mean(errors_ref - errors))
+
+
+def optimum(R: Array, beta: float, gamma: float) -> Optimum:
+    """pi* of the words (n,) and of the pictures given the words (n, m), for R (n, m) and uniform pi_ref."""
+    return _optimum(R, beta, gamma)
+
+
+def _optimum(R: Array, beta: float, gamma: float, value: Callable | None = None) -> Optimum:
+    R = np.asarray(R, dtype=float)
+    pictures = np.exp(R / gamma - logsumexp(R / gamma, axis=1, keepdims=True))
+    V = value(R) if value else gamma * logsumexp(R / gamma, axis=1, b=1 / R.shape[1])
+    return np.exp(V / beta - logsumexp(V / beta)), pictures
+
+
+def blamed(words: Array, steps: Array) -> list[str]:
+    """The stage with the lower sum of r_hat in each of n drawings: r_hat of words (n, 3), of steps (n, 5)."""
+    return _lower(np.sum(words, axis=1), np.sum(steps, axis=1))
+
+
+def _lower(refiner: Array, generator: Array) -> list[str]:
+    return ["refiner" if a < b else "generator" for a, b in zip(refiner, generator, strict=True)]
+
+
+def _case(n: int, k: int, d: int, *weights: float) -> Case:
+    """Two models with small whole numbers, one place after the point."""
+    random = np.random.default_rng(10 * n + k)
+    log_pi, log_pi_ref = (-random.integers(1, 20, n) / 10 for _ in range(2))
+    return (log_pi, log_pi_ref, *(random.integers(-15, 15, (k, d)) / 10 for _ in range(3)), *weights)
+
+
+REWARDS: list[Case] = [
+    (
+        np.array([-0.5, -1.0]),
+        np.array([-1.0, -1.2]),
+        np.array([[1.0, 0.0]]),
+        np.array([[0.8, 0.1]]),
+        np.array([[0.5, 0.5]]),
+        *(10, 0.2, 0.5, 0.3),
+    ),
+    _case(3, 2, 3, 30, 0.14, 0.5, 0.8),
+    _case(4, 3, 2, 20, 0.5, 0.3, 0.6),
+]
+GAMES: list[Case] = [
+    (np.array([[1.0, 0.0], [-1.0, 2.0]]), 1.0, 0.5),
+    (np.array([[1.0, 0.0, -1.0, 0.0], [-1.0, -1.0, 2.0, -2.0], [0.0, 1.0, 0.0, -1.0]]), 0.5, 1.0),
+    (np.array([[0.5, 0.0, 1.5], [-0.5, 2.0, 0.0]]), 2.0, 0.4),
+]
+BARS: list[Case] = [
+    (np.array([[0.0, -0.6, -0.3]]), np.array([[0.1, 0.1, 0.2, -0.7, 0.1]])),
+    (
+        np.array([[-0.5, 0.3, 0.4], [-0.2, -0.2, -0.2], [0.2, -0.5, 0.4], [-0.5, 0.3, -0.6]]),
+        np.array(
+            [
+                [-0.2, -0.3, 0.2, 0.1, 0.0],
+                [-0.3, 0.0, -0.5, 0.3, -0.4],
+                [-0.1, 0.0, 0.3, 0.2, 0.1],
+                [0.2, 0.3, -0.5, -0.3, -0.2],
+            ]
+        ),
+    ),
+]
+
+
+def _wrong_reward(**changed: Any) -> Callable[..., float]:
+    """`joint_reward` with one thing done in another way."""
+
+    def wrong(
+        log_pi: Array,
+        log_pi_ref: Array,
+        eps: Array,
+        phi: Array,
+        ref: Array,
+        T: int,
+        omega: float,
+        *weights: float,
+    ) -> float:
+        (beta, gamma), norm = weights, changed.get("norm", lambda x: np.sum(x**2, axis=1))
+        words = changed.get("words", np.sum)(log_pi - log_pi_ref)
+        gain = changed.get("levels", np.mean)(norm(eps - ref) - norm(eps - phi))
+        steps = changed.get("T", T) * omega * changed.get("sign", 1) * gain
+        return float(
+            changed.get("beta", beta) * words + changed.get("gamma", lambda b, g: g)(beta, gamma) * steps
+        )
+
+    return wrong
+
+
+EXERCISES = {
+    "13.1": Exercise(
+        joint_reward,
+        REWARDS,
+        [
+            (
+                "the sign of the drawing is off: a smaller error than the reference's is a gain.",
+                _wrong_reward(sign=-1),
+            ),
+            ("the words are added up, not averaged.", _wrong_reward(words=np.mean)),
+            ("over the levels it is a mean, times T: not a sum.", _wrong_reward(levels=np.sum)),
+            (
+                "the errors are squared norms; you have not squared.",
+                _wrong_reward(norm=lambda x: np.sqrt(np.sum(x**2, axis=1))),
+            ),
+            (
+                "a squared norm is the sum over the entries of eps, not their mean.",
+                _wrong_reward(norm=lambda x: np.mean(x**2, axis=1)),
+            ),
+            ("T is missing: the mean over levels stands for a sum of T.", _wrong_reward(T=1)),
+            (
+                "the drawing has the weight gamma of its own, not beta.",
+                _wrong_reward(gamma=lambda b, g: b),
+            ),
+            ("gamma is missing.", _wrong_reward(gamma=lambda b, g: 1.0)),
+            ("beta is missing.", _wrong_reward(beta=1.0)),
+            (
+                "that is the words alone; the drawing is missing.",
+                _wrong_reward(gamma=lambda b, g: 0.0),
+            ),
+        ],
+    ),
+    "13.2": Exercise(
+        optimum,
+        GAMES,
+        [
+            (
+                "V* of the words is a soft maximum over a generator that moves, not a mean.",
+                lambda R, b, g: _optimum(R, b, g, lambda x: x.mean(axis=1)),
+            ),
+            (
+                "V* of the words is a soft maximum with the weight gamma, not the best picture's R.",
+                lambda R, b, g: _optimum(R, b, g, lambda x: x.max(axis=1)),
+            ),
+            ("beta is the refiner's weight, gamma the generator's.", lambda R, b, g: optimum(R, g, b)),
+            ("both stages have the weight beta; the generator's is gamma.", lambda R, b, g: optimum(R, b, b)),
+            ("both stages have the weight gamma; the refiner's is beta.", lambda R, b, g: optimum(R, g, g)),
+            (
+                "V* lacks its factor gamma: it is gamma log mean e^(R/gamma).",
+                lambda R, b, g: _optimum(R, b, g, lambda x: logsumexp(x / g, axis=1, b=1 / x.shape[1])),
+            ),
+            (
+                "the pictures' law is that of all cells together; it is to sum to 1 after each of the words.",
+                lambda R, b, g: (optimum(R, b, g)[0], np.exp(R / g) / np.exp(R / g).sum()),
+            ),
+            (
+                "the words' law is not normalised.",
+                lambda R, b, g: (_raw(R, b, g), optimum(R, b, g)[1]),
+            ),
+        ],
+    ),
+    "13.3": Exercise(
+        blamed,
+        BARS,
+        [
+            (
+                "add up the moves of a stage; a mean makes five steps look small.",
+                lambda w, s: _lower(w.mean(axis=1), s.mean(axis=1)),
+            ),
+            (
+                "that is the stage of the lowest single bar; the sum is asked for.",
+                lambda w, s: _lower(w.min(axis=1), s.min(axis=1)),
+            ),
+            ("the lower sum is to blame, not the higher.", lambda w, s: blamed(-w, -s)),
+            (
+                "r_hat keeps its sign: what was paid does not add to the blame.",
+                lambda w, s: blamed(-abs(w), -abs(s)),
+            ),
+            (
+                "a stage's first moves count as well as its last.",
+                lambda w, s: _lower(w[:, -1], s[:, -1]),
+            ),
+            (
+                "a sum below 0 is no verdict; compare the two sums.",
+                lambda w, s: ["refiner" if x < 0 else "generator" for x in w.sum(axis=1)],
+            ),
+            ("the first word alone is looked at.", lambda w, s: _lower(w[:, 0], s[:, 0])),
+        ],
+    ),
+}
+
+
+def _raw(R: Array, beta: float, gamma: float) -> Array:
+    """e^{V*/beta}, not divided by its sum."""
+    V = gamma * logsumexp(np.asarray(R) / gamma, axis=1, b=1 / np.shape(R)[1])
+    return np.exp(V / beta)
+
+
+check = checker(EXERCISES)

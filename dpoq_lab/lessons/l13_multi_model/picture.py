@@ -1,0 +1,106 @@
+"""Lesson 13's picture: only pictures were judged; r_hat of words and drawing says who is blamed."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from dpoq_lab.lessons.l13_multi_model import pixels as world
+from dpoq_lab.lessons.l13_multi_model import recipe
+from dpoq_lab.lessons.l13_multi_model.figures import STEP, pixel_picture, r_hat_bars, tick
+from dpoq_lab.lessons.l13_multi_model.generator import GROUPS, MASK, step_of
+from dpoq_lab.lessons.l13_multi_model.pixels import stream
+from dpoq_lab.lessons.l13_multi_model.recipe import Drawings, System
+from dpoq_lab.paths import data_folder
+from dpoq_lab.views.charts import label
+from dpoq_lab.views.figures import Figure
+from dpoq_lab.views.token_view import signed
+
+SHOWN = 4  # the seed of the drawings that are shown
+HIGH, LEFT, SIZE, BARS = 250, 12, 144, 420  # pixels
+ALT = (
+    "Two failed pictures of the base: the words, the picture as it is drawn, and r_hat of each move as a bar"
+)
+
+
+@cache
+def stored(name: str) -> System:
+    """A system that the study kept: base, joint, second-round, behind-a-wrong-refiner."""
+    return recipe.load(data_folder() / "runs" / "pixels" / f"{name}.safetensors")
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Drawings that failed by one stage alone, whether it was the refiner (B,), and joint DPO's r_hat of each
+    word (B, 3) and drawing step (B, 5)."""
+
+    found: Drawings
+    refiner_did_it: Tensor
+    words: Tensor
+    steps: Tensor
+
+
+def failures(base: System, joint: System, seed: int, n: int = 240) -> Failures:
+    """The failures with one culprit among n new drawings of the base."""
+    asked = world.prompts(n, stream(seed, "prompts"))
+    found = recipe.drawn(base, asked, stream(seed, "shown"))
+    judged = recipe.verdict(base, found)
+    some = ~judged.right & (judged.named != judged.obeyed) & judged.clean
+    found = found.take(some)
+    return Failures(found, ~judged.named[some], *recipe.r_hat(joint, base, found))
+
+
+def frames() -> list[Figure]:
+    """The first failure of each kind, its words first, then its picture step by step."""
+    some = failures(stored("base"), stored("joint"), SHOWN)
+    rows = [int((some.refiner_did_it == who).nonzero()[0]) for who in (True, False)]
+    return [_frame(some, rows, step) for step in range(len(GROUPS) + 1)]
+
+
+def _frame(some: Failures, rows: list[int], step: int) -> Figure:
+    """The failures after `step` drawing steps."""
+    parts = [_failure(some, row, k * HIGH, step) for k, row in enumerate(rows)]
+    sums = [(float(some.words[row].sum()), float(some.steps[row, :step].sum())) for row in rows]
+    told = "; ".join(
+        f"{where} words {signed(words)}, drawing {signed(drawing)}"
+        for where, (words, drawing) in zip(("above:", "below:"), sums, strict=True)
+    )
+    reading = f"Sums of r_hat after {step} of {len(GROUPS)} drawing steps, {told}."
+    if step == len(GROUPS):
+        lower = ["refiner" if words < drawing else "generator" for words, drawing in sums]
+        reading += f" Blamed are the {lower[0]} above and the {lower[1]} below."
+    return Figure("".join(parts), 940, 2 * HIGH, ALT, reading, {"sums": sums, "rows": rows})
+
+
+def _failure(some: Failures, row: int, top: float, step: int) -> str:
+    """One drawing: what was asked, what was written, the picture so far, the bars."""
+    asked, words = some.found.asked[row], some.found.words[row]
+    named, done = not some.refiner_did_it[row], step == len(GROUPS)
+    parts = [
+        label(LEFT, top + 58, "prompt", kind="small quiet"),
+        label(LEFT, top + 78, world.prompt_of(asked), kind="word"),
+        label(LEFT, top + 108, "the refiner writes", kind="small quiet"),
+        label(LEFT, top + 128, world.text_of(words), kind="word"),
+        label(LEFT, top + 164, tick("named", named)),
+        label(LEFT + 90, top + 164, tick("obeyed", not named) if done else ""),
+        pixel_picture(so_far(some.found, row, step), 230, top + 44, SIZE),
+    ]
+    steps = [f"step {k + 1}" for k in range(len(GROUPS))]
+    for who, names, values, x, shown in (
+        ("refiner", ["glyph", "row", "column"], some.words[row].tolist(), BARS, 3),
+        ("generator", steps, some.steps[row].tolist(), BARS + 3 * STEP + 40, step),
+    ):
+        told = f"{who}: {signed(sum(values[:shown]))}" if shown else who
+        parts.append(label(x, top + 22, told, kind="word"))
+        parts.append(r_hat_bars(names, values, x, top + 124, shown))
+    return "".join(parts)
+
+
+def so_far(found: Drawings, row: int, step: int) -> Tensor:
+    """The picture of a drawing after some steps, (8, 8), -1 where nothing is drawn yet."""
+    drawn = step_of(found.start[row : row + 1]) < step
+    patches = found.drawing[row : row + 1].where(drawn, MASK)
+    pixels = world.to_pixels(patches % MASK)[0]
+    hidden = world.to_pixels((~drawn).long() * (MASK - 1))[0].bool()
+    return torch.where(hidden, -1, pixels)
