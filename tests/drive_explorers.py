@@ -34,6 +34,7 @@ EXPLORERS = {
     "08_reference_policy": ["Film", "ReferenceExplorer"],
     "09_proxy_tuning": ["Film", "ProxyExplorer"],
     "10_reasoning": ["Film", "ChainExplorer", "WalkExplorer"],
+    "11_multi_turn_dialogue": ["Film", "AskExplorer", "TalkExplorer"],
     "12_agents": ["Film", "DeskExplorer", "EpisodeExplorer"],
 }
 # Controls that call a model, and those that change nothing before a button is pressed
@@ -43,6 +44,7 @@ MODEL = {
     "SearchExplorer": {"pair", "policy", "width", "penalty"},
     "ProxyExplorer": {"pair", "proxy"},
     "WalkExplorer": {"walk", "policy", *(f"step {k}" for k in range(1, 5))},
+    "TalkExplorer": {"policy", "game", "you want", "you answer"},
     "EpisodeExplorer": {"policy", "question", "the model", "the tool"},
 }
 WAITING = {"OrderExplorer": {"error in"}, "ReferenceExplorer": {"reference", "pairs", "beta", "lr"}}

@@ -294,6 +294,21 @@ def move_chains(lesson):
     lesson.shoot("moved")
 
 
+def move_dialogue(lesson):
+    """Lesson 11: the point on the map moves, other labels are drawn, and the user gives another answer."""
+    asking = widget(lesson.page, ".widget-slider")
+    with changes(asking.locator(".dpoq-reading")):
+        drag(asking.locator(".widget-slider").first, 0.3)
+    with changes(asking.locator(".dpoq-figure text")):
+        asking.locator("select").first.select_option(label="regret")
+    talk = widget(lesson.page, 'option:has-text("the opposite")')
+    with changes(talk.locator(".dpoq-figure text")):
+        talk.locator("select").first.select_option(label="luck in the margin")
+    with changes(talk.locator(".dpoq-reading")):
+        talk.locator("select").nth(3).select_option(label="the opposite")
+    lesson.shoot("moved")
+
+
 def move_desk(lesson):
     """Lesson 12: the tool gets busier, the words are masked, an episode of another policy is put together."""
     desk = widget(lesson.page, ".widget-slider")
@@ -321,6 +336,7 @@ MOVES = {
     "08_reference_policy": move_reference,
     "09_proxy_tuning": move_theory,
     "10_reasoning": move_chains,
+    "11_multi_turn_dialogue": move_dialogue,
     "12_agents": move_desk,
 }
 

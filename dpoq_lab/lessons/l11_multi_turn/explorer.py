@@ -161,5 +161,6 @@ def first_message(explorer: TalkExplorer) -> str | None:
     if explorer.policy.value != "own user" or (rules.prior[0], rules.wrong) != (0.85, -32):
         return None
     if explorer.spoken[0] < rules.bits:
-        return "it asks"
-    return "it guesses the likely thing" if explorer.spoken[0] == rules.bits else "it guesses the other thing"
+        return "a question"
+    likely = explorer.spoken[0] == rules.bits
+    return "its guess, the likely thing" if likely else "a guess of the other thing"

@@ -119,9 +119,9 @@ def test_the_second_prediction_waits_for_its_game(explorer):
     assert first_message(explorer) is None
     explorer.game.value = 5
     for tokens, told in (
-        ((0, 1, 1), "it asks"),
-        ((1,), "it guesses the likely thing"),
-        ((2,), "it guesses the other thing"),
+        ((0, 1, 1), "a question"),
+        ((1,), "its guess, the likely thing"),
+        ((2,), "a guess of the other thing"),
     ):
         explorer.spoken = tokens
         assert first_message(explorer) == told
