@@ -104,3 +104,25 @@ def so_far(found: Drawings, row: int, step: int) -> Tensor:
     pixels = world.to_pixels(patches % MASK)[0]
     hidden = world.to_pixels((~drawn).long() * (MASK - 1))[0].bool()
     return torch.where(hidden, -1, pixels)
+
+
+LINEUP_ALT = "Failed pictures in a row, each with its prompt, its refined prompt and the two sums of r_hat"
+
+
+def lineup(some: Failures, n: int = 6) -> Figure:
+    """The first n failures in a row: what was asked, what was written, the picture, r_hat of both stages."""
+    parts = []
+    for i in range(n):
+        x = LEFT + i * 160
+        images = so_far(some.found, i, len(GROUPS))
+        sums = (
+            f"{who} {signed(float(r[i].sum()))}" for who, r in (("words", some.words), ("steps", some.steps))
+        )
+        parts += [
+            label(x, 18, f"{i + 1}: {world.prompt_of(some.found.asked[i])}", kind="small word"),
+            label(x, 38, world.text_of(some.found.words[i]), kind="small"),
+            pixel_picture(images, x, 48, 112),
+            *(label(x, 182 + 20 * k, text, kind="small") for k, text in enumerate(sums)),
+        ]
+    reading = "Each is the fault of one stage: the words name the wrong corner, or the picture does not obey."
+    return Figure("".join(parts), 970, 212, LINEUP_ALT, reading)
