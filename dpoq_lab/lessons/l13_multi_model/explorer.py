@@ -45,7 +45,7 @@ class PromptExplorer(Styled):
         look = {"continuous_update": False, "layout": {"width": "22em"}}
         self.prompt = widgets.Text("star at sunset", description="prompt", **look)
         self.after = widgets.Dropdown(options=TUNED, description="after")
-        self.seed = widgets.BoundedIntText(1, min=1, max=99, description="draw")
+        self.seed = widgets.BoundedIntText(1, min=1, max=99, description="seed")
         self.picture = LiveFigure()
         on_change([self.prompt, self.after, self.seed], self._render)
         super().__init__([row(self.prompt, self.after, self.seed), self.picture])

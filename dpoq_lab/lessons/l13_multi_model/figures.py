@@ -9,8 +9,8 @@ from dpoq_lab.lessons.l13_multi_model.pixels import SIDE
 from dpoq_lab.views.charts import bar, label, line
 from dpoq_lab.views.token_view import signed
 
-BAR, STEP = 44, 60  # pixels: a bar, and from one to the next
-UP, MOST = 64, 72  # pixels for a nat, and the longest bar
+BAR, STEP = 38, 50  # pixels: a bar, and from one to the next
+UP, MOST = 64, 46  # pixels for a nat, and the longest bar
 MARKS = {True: "\u2713", False: "\u2717"}  # tick and cross
 
 
@@ -21,7 +21,7 @@ def pixel_picture(pixels: Tensor, x: float, y: float, size: float) -> str:
         for j, value in enumerate(row):
             place = f'x="{x + j * side:.1f}" y="{y + i * side:.1f}" width="{side:.1f}" height="{side:.1f}"'
             if value == 1:
-                parts.append(f'<rect class="fill ink" stroke="none" {place}/>')
+                parts.append(f'<rect class="dpoq-bar fill ink" stroke-width="0" {place}/>')
             elif value == -1:
                 parts.append(f'<rect class="fill grey" fill-opacity="0.35" stroke-width="0" {place}/>')
     frame = f'x="{x:.1f}" y="{y:.1f}" width="{size:.1f}" height="{size:.1f}"'
@@ -44,7 +44,7 @@ def r_hat_bars(names: Sequence[str], values: Sequence[float], x: float, zero: fl
             parts.append(_upright(left, zero - high if value > 0 else zero, high, value))
             number = zero + (high + 16 if value < 0 else -high - 6)
             parts.append(label(middle, number, signed(value), "middle", "small"))
-        parts.append(label(middle, zero + MOST + 36, name, "middle", "small" if k < shown else "small quiet"))
+        parts.append(label(middle, zero + MOST + 30, name, "middle", "small" if k < shown else "small quiet"))
     return "".join(parts)
 
 
@@ -64,9 +64,14 @@ def grid(law: np.ndarray, R: np.ndarray, x: float, y: float, cell: float = 84) -
             place = f'x="{left:.1f}" y="{top:.1f}" width="{cell - 6}" height="{cell - 6}"'
             parts.append(f'<rect class="grey" fill="none" {place}/>')
             inner = f'x="{left:.1f}" y="{top + cell - 6 - side:.1f}" width="{side:.1f}" height="{side:.1f}"'
-            parts.append(f'<rect class="fill more" stroke="none" fill-opacity="0.5" {inner}/>')
-            parts.append(label(left + cell - 12, top + 18, signed(R[i, j])[:-3], "end", "small word"))
+            parts.append(f'<rect class="dpoq-bar fill more" stroke-width="0" fill-opacity="0.5" {inner}/>')
+            parts.append(label(left + cell - 12, top + 18, _whole(R[i, j]), "end", "small word"))
             parts.append(label(left + cell - 12, top + cell - 14, f"{p:.2f}", "end", "small"))
     for j in range(law.shape[1]):
         parts.append(label(x + j * cell + cell / 2 - 3, y - 8, f"picture {j + 1}", "middle", "small quiet"))
     return "".join(parts)
+
+
+def _whole(value: float) -> str:
+    """A number without decimals, with its sign."""
+    return f"{value:+.0f}".replace("-", "\u2212") if value else "0"

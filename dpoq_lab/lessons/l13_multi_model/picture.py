@@ -18,7 +18,7 @@ from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 
 SHOWN = 4  # the seed of the drawings that are shown
-HIGH, LEFT, SIZE, BARS = 250, 12, 144, 420  # pixels
+HIGH, LEFT, SIZE, BARS = 176, 4, 120, 330  # pixels
 ALT = (
     "Two failed pictures of the base: the words, the picture as it is drawn, and r_hat of each move as a bar"
 )
@@ -62,15 +62,12 @@ def _frame(some: Failures, rows: list[int], step: int) -> Figure:
     """The failures after `step` drawing steps."""
     parts = [_failure(some, row, k * HIGH, step) for k, row in enumerate(rows)]
     sums = [(float(some.words[row].sum()), float(some.steps[row, :step].sum())) for row in rows]
-    told = "; ".join(
-        f"{where} words {signed(words)}, drawing {signed(drawing)}"
-        for where, (words, drawing) in zip(("above:", "below:"), sums, strict=True)
-    )
-    reading = f"Sums of r_hat after {step} of {len(GROUPS)} drawing steps, {told}."
+    (above, drawn), (below, drawn_below) = ((signed(x), signed(y)) for x, y in sums)
+    reading = f"r_hat above: words {above}, drawing {drawn}; below: words {below}, drawing {drawn_below}."
     if step == len(GROUPS):
         lower = ["refiner" if words < drawing else "generator" for words, drawing in sums]
-        reading += f" Blamed are the {lower[0]} above and the {lower[1]} below."
-    return Figure("".join(parts), 940, 2 * HIGH, ALT, reading, {"sums": sums, "rows": rows})
+        reading += f" Blamed: above the {lower[0]}, below the {lower[1]}."
+    return Figure("".join(parts), 770, 2 * HIGH, ALT, reading, {"sums": sums, "rows": rows})
 
 
 def _failure(some: Failures, row: int, top: float, step: int) -> str:
@@ -78,22 +75,22 @@ def _failure(some: Failures, row: int, top: float, step: int) -> str:
     asked, words = some.found.asked[row], some.found.words[row]
     named, done = not some.refiner_did_it[row], step == len(GROUPS)
     parts = [
-        label(LEFT, top + 58, "prompt", kind="small quiet"),
-        label(LEFT, top + 78, world.prompt_of(asked), kind="word"),
-        label(LEFT, top + 108, "the refiner writes", kind="small quiet"),
-        label(LEFT, top + 128, world.text_of(words), kind="word"),
-        label(LEFT, top + 164, tick("named", named)),
-        label(LEFT + 90, top + 164, tick("obeyed", not named) if done else ""),
-        pixel_picture(so_far(some.found, row, step), 230, top + 44, SIZE),
+        label(LEFT, top + 38, "prompt", kind="small quiet"),
+        label(LEFT, top + 57, world.prompt_of(asked), kind="word"),
+        label(LEFT, top + 84, "the refiner writes", kind="small quiet"),
+        label(LEFT, top + 103, world.text_of(words), kind="word"),
+        label(LEFT, top + 132, tick("named", named)),
+        label(LEFT + 84, top + 132, tick("obeyed", not named) if done else ""),
+        pixel_picture(so_far(some.found, row, step), 178, top + 24, SIZE),
     ]
     steps = [f"step {k + 1}" for k in range(len(GROUPS))]
     for who, names, values, x, shown in (
         ("refiner", ["glyph", "row", "column"], some.words[row].tolist(), BARS, 3),
-        ("generator", steps, some.steps[row].tolist(), BARS + 3 * STEP + 40, step),
+        ("generator", steps, some.steps[row].tolist(), BARS + 3 * STEP + 26, step),
     ):
         told = f"{who}: {signed(sum(values[:shown]))}" if shown else who
-        parts.append(label(x, top + 22, told, kind="word"))
-        parts.append(r_hat_bars(names, values, x, top + 124, shown))
+        parts.append(label(x, top + 16, told, kind="word"))
+        parts.append(r_hat_bars(names, values, x, top + 84, shown))
     return "".join(parts)
 
 

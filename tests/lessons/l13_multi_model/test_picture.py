@@ -18,7 +18,7 @@ def test_the_film_runs_from_the_words_to_the_whole_picture():
     assert len({(frame.width, frame.height) for frame in film}) == 1
     assert film[-1].height <= 560
     assert film[0].data["sums"][0][1] == 0
-    assert film[-1].reading.endswith("Blamed are the refiner above and the generator below.")
+    assert film[-1].reading.endswith("Blamed: above the refiner, below the generator.")
     (words, drawing), (other_words, other_drawing) = film[-1].data["sums"]
     assert words < drawing
     assert other_drawing < other_words
