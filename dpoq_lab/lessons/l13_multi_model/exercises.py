@@ -171,6 +171,10 @@ EXERCISES = {
                 lambda R, b, g: (optimum(R, b, g)[0], np.exp(R / g) / np.exp(R / g).sum()),
             ),
             (
+                "the pictures sum to 1 after each of the words, along a row; yours do along a column.",
+                lambda R, b, g: (optimum(R, b, g)[0], np.exp(R / g) / np.exp(R / g).sum(axis=0)),
+            ),
+            (
                 "the words' law is not normalised.",
                 lambda R, b, g: (_raw(R, b, g), optimum(R, b, g)[1]),
             ),
