@@ -180,13 +180,18 @@ def _render(
 ) -> tuple[Rendered, list[int]]:
     """The text with its turns, and the BOS ids that stand before it.
 
-    A string prompt is used word for word and has one turn. Messages go through the model's chat template.
+    A string prompt is used word for word, and so are turns beside it. Messages go through the chat template.
     """
     if isinstance(prompt, str):
         empty, has_bos = tokenizer("").input_ids, prompt.startswith(str(tokenizer.bos_token or "\0"))
         bos = empty[:1] if empty[:1] == [tokenizer.bos_token_id] and not has_bos else []
-        end = len(prompt) + len(response)
-        return Rendered(f"{prompt}{response}", [Turn(len(prompt), (len(prompt), end), (end, end))], ""), bos
+        spoken = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
+        text, turns = prompt, []
+        for message in spoken:
+            start, text = len(text), text + message["content"]
+            if message["role"] == "assistant":
+                turns.append(Turn(start, (start, len(text)), (len(text), len(text))))
+        return Rendered(text, turns, ""), bos
     reply = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
     return render_chat(tokenizer, prompt, reply, tools), []
 

@@ -1,21 +1,30 @@
-"""Preference pairs: one record, read from the four forms that people have.
+"""Preference pairs: one record, from whatever form people have it in.
 
 A pair is a prompt (the shared start state s_0 of section 3.1) and two responses to it.
 Every flaw of a file is reported as `file:line: field: what is wrong`, and all are reported at once.
 """
 
 import json
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from dpoq_lab.columns import BY_NAME, Canonical, FieldError, How, canonical, messages_in
 from dpoq_lab.sources import PairsError, Problem, Rows, kind_of, records
 
 Message = dict[str, Any]  # role, content, and of a tool call tool_calls, tool_call_id, name
 Reply = str | list[Message]  # one plain reply, or turns of the assistant with what others say between
 Span = tuple[int, int]
 ROLES = ("system", "user", "assistant", "tool")
+OTHER_NAMES = {  # of roles, as other tools write them
+    **dict.fromkeys(("human", "prompter"), "user"),
+    **dict.fromkeys(("gpt", "model", "bot", "chatgpt", "ai"), "assistant"),
+    **dict.fromkeys(("observation", "function", "ipython"), "tool"),
+}
+HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"  # turns in the text of hh-rlhf
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,9 @@ class Pair:
 
     `prompt` is a string, used word for word, or a list of chat messages that the model's chat
     template renders, with `tools` if there are any. A response is a reply or, in a chat, several messages
-    that begin and end with the assistant's. The spans `[start, end)` count characters of their own reply.
+    that begin and end with the assistant's; beside a string prompt these are written one after the other. The
+    spans `[start, end)` count characters of their own reply. `notes` says what was done or not read, `scores`
+    what the replies were rated.
     """
 
     prompt: str | list[Message]
@@ -35,10 +46,14 @@ class Pair:
     form: str = "standard"
     where: str = ""
     tools: list[dict] | None = None
+    notes: tuple[str, ...] = ()
+    scores: tuple[float, float] | None = None
 
     def to_record(self) -> dict:
-        """The pair as a JSON-ready record in the standard or conversational form."""
+        """The pair as a JSON-ready record in the standard, conversational or implicit form."""
         chat = isinstance(self.prompt, list)
+        if not chat and not (isinstance(self.chosen, str) and isinstance(self.rejected, str)):
+            return {role: f"{self.prompt}{written(getattr(self, role))}" for role in ("chosen", "rejected")}
         record: dict = {"prompt": self.prompt} | ({"tools": self.tools} if self.tools else {})
         for role in ("chosen", "rejected"):
             reply = getattr(self, role)
@@ -49,12 +64,9 @@ class Pair:
         return record
 
 
-class FieldError(ValueError):
-    """A flaw in one field of one record."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+def written(reply: Reply) -> str:
+    """A plain reply, or turns that are written one after the other."""
+    return reply if isinstance(reply, str) else "".join(message["content"] for message in reply)
 
 
 @dataclass
@@ -64,20 +76,24 @@ class Reading:
     pairs: list[Pair] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
+    def notes(self) -> Counter[str]:
+        """What was done to pairs, or not read of them, and of how many."""
+        return Counter(note for pair in self.pairs for note in pair.notes)
 
-def read_pairs(source: Rows) -> Reading:
-    """Read and validate preference pairs: a .jsonl, .json or .parquet file, a dataset's name, or rows.
+
+def read_pairs(source: Rows, how: How = BY_NAME) -> Reading:
+    """Read and validate preference pairs: a file or folder that `sources` reads, a dataset's name, or rows.
 
     Flaws of single records are problems. Raises PairsError if the source itself cannot be opened, TypeError
     if it can hold no rows.
     """
     reading = Reading()
-    for where, record in records(source):
+    for where, record in records(source, how.split, how.config):
         if isinstance(record, Problem):
             reading.problems.append(record)
             continue
         try:
-            reading.pairs.append(parse_pair(record, where))
+            reading.pairs.append(parse_pair(record, where, how))
         except FieldError as flaw:
             reading.problems.append(Problem(where, flaw.field, str(flaw)))
     if not reading.pairs and not reading.problems:
@@ -86,9 +102,9 @@ def read_pairs(source: Rows) -> Reading:
     return reading
 
 
-def usable_pairs(source: Rows) -> list[Pair]:
+def usable_pairs(source: Rows, how: How = BY_NAME) -> list[Pair]:
     """The usable pairs of a source; raises PairsError if there is none."""
-    reading = read_pairs(source)
+    reading = read_pairs(source, how)
     if not reading.pairs:
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     return reading.pairs
@@ -100,58 +116,91 @@ def write_pairs(pairs: list[Pair], path: Path) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def parse_pair(record: object, where: str = "") -> Pair:
-    """One record in any of the four forms to a Pair; raises FieldError naming the field."""
+def parse_pair(record: object, where: str = "", how: How = BY_NAME) -> Pair:
+    """One record in any of the known forms to a Pair; raises FieldError naming the field."""
     if not isinstance(record, dict):
         raise FieldError("", f"is {kind_of(record)}, not a JSON object")
-    for role in ("chosen", "rejected"):
-        if role not in record:
-            raise FieldError(role, "is missing")
-    if any(isinstance(record[role], list) for role in ("chosen", "rejected")):
-        form, parse = "conversational", _conversational
-    elif "prompt" in record:
-        form, parse = "standard", _standard
-    elif "instruction" in record:
-        form, parse = "instruction", _instruction
-    else:
-        form, parse = "implicit", _implicit
-    prompt, chosen, rejected, shift = parse(record)
+    found = canonical(record, how)
+    for name in ("prompt", "chosen", "rejected"):
+        setattr(found, name, _unpacked(getattr(found, name)))
+    for role, other in (("chosen", "rejected"), ("rejected", "chosen")):
+        if isinstance(getattr(found, role), str) and isinstance(getattr(found, other), list):
+            raise FieldError(role, "is not a list of messages")
+    form = _form_of(found, record)
+    prompt, chosen, rejected, shift = _FORMS[form](found)
+    notes = [f"column {name} is not read" for name in found.unread]
+    if form == "standard" and shift:
+        notes.append("the prompt is repeated in both replies: taken off")
     for role, reply in (("chosen", chosen), ("rejected", rejected)):
         if isinstance(reply, str) and not reply.strip():
             raise FieldError(role, "is empty")
     if chosen == rejected:
         raise FieldError("rejected", "is equal to chosen")
-    flaws = {
-        f"{role}_flaws": _spans(record, role, reply, shift)
+    flaws = [
+        _spans(found.flaws, role, reply, shift)
         for role, reply in (("chosen", chosen), ("rejected", rejected))
-    }
-    return Pair(prompt, chosen, rejected, form=form, where=where, tools=_tools(record, prompt), **flaws)
+    ]
+    tools = _tools(found.tools, prompt)
+    return Pair(prompt, chosen, rejected, *flaws, form, where, tools, tuple(notes), found.scores)
+
+
+def _form_of(found: Canonical, record: dict) -> str:
+    """Which of `_FORMS` a record has."""
+    if any(isinstance(value, list) for value in (found.prompt, found.chosen, found.rejected)):
+        return "conversational"
+    if found.prompt is None and found.prompt_field not in record:
+        return "implicit"
+    return "standard" if found.plain else "instruction"
+
+
+def _unpacked(value: Any) -> Any:
+    """A single message as a list of one, and messages that are stored as a string as messages."""
+    if isinstance(value, dict):
+        return [value]
+    return (messages_in(value) or value) if isinstance(value, str) else value
 
 
 # The four forms: each returns (prompt, chosen, rejected, characters cut off before the responses).
 
 
-def _standard(record: dict) -> tuple[str, str, str, int]:
-    return _text(record, "prompt"), _text(record, "chosen"), _text(record, "rejected"), 0
+def _standard(found: Canonical) -> tuple[str, str, str, int]:
+    prompt = _checked(found.prompt, found.prompt_field)
+    chosen, rejected = _checked(found.chosen, "chosen"), _checked(found.rejected, "rejected")
+    if chosen.startswith(prompt) and rejected.startswith(prompt):
+        return prompt, chosen[len(prompt) :], rejected[len(prompt) :], len(prompt)
+    return prompt, chosen, rejected, 0
 
 
-def _instruction(record: dict) -> tuple[list[Message], str, str, int]:
-    instruction = _text(record, "instruction")
-    extra = record.get("input") or ""
-    if not isinstance(extra, str):
-        raise FieldError("input", f"is {kind_of(extra)}, not a string")
-    content = f"{instruction}\n\n{extra}" if extra.strip() else instruction
-    return [{"role": "user", "content": content}], _text(record, "chosen"), _text(record, "rejected"), 0
+def _instruction(found: Canonical) -> tuple[list[Message], str, str, int]:
+    asked = {"role": "user", "content": _checked(found.prompt, found.prompt_field)}
+    start = [{"role": "system", "content": _checked(found.system, "system")}] if found.system else []
+    return [*start, asked], _checked(found.chosen, "chosen"), _checked(found.rejected, "rejected"), 0
 
 
-def _implicit(record: dict) -> tuple[str, str, str, int]:
-    chosen, rejected = _text(record, "chosen"), _text(record, "rejected")
+def _implicit(found: Canonical) -> tuple[str, Reply, Reply, int]:
+    chosen, rejected = _checked(found.chosen, "chosen"), _checked(found.rejected, "rejected")
+    if found.system:
+        raise FieldError("system", "stands beside replies that hold their prompt; put it into them")
     if chosen == rejected:
         raise FieldError("rejected", "is equal to chosen")
     cut = shared_prefix_end(chosen, rejected)
     if cut == 0:
         raise FieldError("rejected", "shares no prefix with chosen, and there is no prompt field")
-    return chosen[:cut], chosen[cut:], rejected[cut:], cut
+    return chosen[:cut], _turns_of(chosen[cut:]), _turns_of(rejected[cut:]), cut
+
+
+def _turns_of(text: str) -> Reply:
+    """A reply of hh-rlhf: as it is, or as turns where a human speaks again before it ends."""
+    parts = re.split(f"({HUMAN}.*?{ASSISTANT})", text, flags=re.DOTALL)
+    if len(parts) == 1:
+        return text
+    return [{"role": "user" if k % 2 else "assistant", "content": part} for k, part in enumerate(parts)]
+
+
+def shared_length(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((k for k, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def shared_prefix_end(chosen: str, rejected: str) -> int:
@@ -160,39 +209,62 @@ def shared_prefix_end(chosen: str, rejected: str) -> int:
     The last "Assistant:" turn of the shared prefix if there is one (as in hh-rlhf), else the last
     white space in it, so that both responses begin with that white space and no word is cut.
     """
-    shared = 0
-    for a, b in zip(chosen, rejected, strict=False):
-        if a != b:
-            break
-        shared += 1
-    marker = "\n\nAssistant:"
-    turn = chosen.rfind(marker, 0, shared)
+    shared = shared_length(chosen, rejected)
+    turn = chosen.rfind(ASSISTANT, 0, shared)
     if turn >= 0:
-        return turn + len(marker)
+        return turn + len(ASSISTANT)
     return max((i for i in range(1, shared) if chosen[i].isspace()), default=0)
 
 
-def _conversational(record: dict) -> tuple[list[Message], Reply, Reply, int]:
-    start = []
-    prompt = record.get("prompt")
+def _conversational(found: Canonical) -> tuple[list[Message], Reply, Reply, int]:
+    start, prompt = [], found.prompt
     if not isinstance(prompt, str | list | None):
-        raise FieldError("prompt", f"is {kind_of(prompt)}, not messages")
+        raise FieldError(found.prompt_field, f"is {kind_of(prompt)}, not messages")
     if isinstance(prompt, list):
-        start = _messages(prompt, "prompt")
-    chosen, rejected = (_continuation(record, role, start) for role in ("chosen", "rejected"))
+        start = _messages(prompt, found.prompt_field)
+    chosen, rejected = (_continuation(getattr(found, role), role, start) for role in ("chosen", "rejected"))
     shared = 0
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
         shared += 1
     while shared and chosen[shared - 1]["role"] == "assistant":
         shared -= 1  # s_0 is a state in which the assistant acts
     start = start + chosen[:shared]
-    if isinstance(prompt, str) and not start:
-        start = [{"role": "user", "content": _text(record, "prompt")}]
+    if isinstance(prompt, str):
+        start = _with_prompt(start, _checked(prompt, found.prompt_field), found.prompt_field)
+    start = _with_system(start, found.system)
     for role, turns in (("chosen", chosen[shared:]), ("rejected", rejected[shared:])):
         if not start:
             raise FieldError(role, "shares no message with the other response, and there is no prompt")
         _check_turns(start, turns, role)
     return start, _reply(chosen[shared:]), _reply(rejected[shared:]), 0
+
+
+_FORMS = {
+    "standard": _standard,
+    "instruction": _instruction,
+    "conversational": _conversational,
+    "implicit": _implicit,
+}
+
+
+def _with_prompt(start: list[Message], prompt: str, field: str) -> list[Message]:
+    """Shared messages beside a prompt of its own: what it says is one of them, or there are none."""
+    if not start:
+        return [{"role": "user", "content": prompt}]
+    said = [str(message["content"]).strip() for message in start if message["role"] != "assistant"]
+    if prompt.strip() not in said:
+        raise FieldError(field, "is not what the messages say; say which it is with --prompt-field")
+    return start
+
+
+def _with_system(start: list[Message], system: str | None) -> list[Message]:
+    """The system message of a column before the messages, which may hold it already."""
+    message = {"role": "system", "content": system}
+    if not system or start[:1] == [message]:
+        return start
+    if start and start[0]["role"] == "system":
+        raise FieldError("system", "is not what the system message says")
+    return [message, *start]
 
 
 def _reply(turns: list[Message]) -> Reply:
@@ -220,9 +292,11 @@ def _check_turns(start: list[Message], turns: list[Message], field: str) -> None
             raise FieldError(field, f"has a tool message after one of role {before}")
 
 
-def _continuation(record: dict, role: str, start: list[Message]) -> list[Message]:
-    """The messages of a response without the prompt's, if it repeats them."""
-    messages = _messages(record[role], role)
+def _continuation(reply: Any, role: str, start: list[Message]) -> list[Message]:
+    """The messages of a response without the prompt's, if it repeats them; a string is the assistant's."""
+    if isinstance(reply, str):
+        return [{"role": "assistant", "content": _checked(reply, role)}]
+    messages = _messages(reply, role)
     repeats = len(messages) > len(start) and messages[: len(start)] == start
     return messages[len(start) :] if repeats else messages
 
@@ -238,7 +312,10 @@ def _message(message: object, field: str) -> Message:
     if not isinstance(message, dict):
         raise FieldError(field, f"is {kind_of(message)}, not a message")
     given = {key: value for key, value in message.items() if value is not None}
-    role = given.get("role")
+    for other, key in (("from", "role"), ("value", "content")):
+        if other in given and key not in given:
+            given[key] = given.pop(other)
+    role = given["role"] = OTHER_NAMES.get(str(given.get("role")).lower(), given.get("role"))
     if role not in ROLES:
         raise FieldError(f"{field}.role", f"is {role!r}, not {', '.join(ROLES[:-1])} or {ROLES[-1]}")
     known = {"role", "content", "name", *({"tool_calls"} if role == "assistant" else {"tool_call_id"})}
@@ -251,12 +328,24 @@ def _message(message: object, field: str) -> Message:
         given["tool_calls"] = _named(calls, f"{field}.tool_calls", "tool calls")
         if given.get("content", "") == "":
             return {**given, "content": None}
-    return {**given, "content": _text(message, "content", f"{field}.content")}
+    if isinstance(given.get("content"), list):
+        given["content"] = _joined(given["content"], f"{field}.content")
+    if "content" not in given and "content" in message:
+        given["content"] = None
+    return {**given, "content": _text(given, "content", f"{field}.content")}
 
 
-def _tools(record: dict, prompt: object) -> list[dict] | None:
+def _joined(parts: list, field: str) -> str:
+    """The text of a message in parts; what is no text is refused."""
+    for i, part in enumerate(parts):
+        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
+            kind = part.get("type") if isinstance(part, dict) else kind_of(part)
+            raise FieldError(f"{field}[{i}]", f"is of type {kind}: only text is supported")
+    return "".join(part["text"] for part in parts)
+
+
+def _tools(tools: Any, prompt: object) -> list[dict] | None:
     """The tools that the assistant may call, a list or its JSON."""
-    tools = record.get("tools")
     if isinstance(tools, str) and tools.strip():
         try:
             tools = json.loads(tools)
@@ -290,7 +379,11 @@ def _text(record: dict, key: str, field: str | None = None) -> str:
     field = field or key
     if key not in record:
         raise FieldError(field, "is missing")
-    value = record[key]
+    return _checked(record[key], field)
+
+
+def _checked(value: object, field: str) -> str:
+    """A string that is text and not empty."""
     if not isinstance(value, str):
         raise FieldError(field, f"is {kind_of(value)}, not a string")
     if not value.strip():
@@ -304,9 +397,9 @@ def _check_surrogates(text: str, field: str) -> None:
         raise FieldError(field, "holds a lone surrogate, which is not text")
 
 
-def _spans(record: dict, role: str, text: Reply, shift: int) -> tuple[Span, ...]:
+def _spans(flaws: dict, role: str, text: Reply, shift: int) -> tuple[Span, ...]:
     field = f"{role}_flaws"
-    spans = record.get(field)
+    spans = flaws.get(field)
     if spans is None:
         return ()
     if not isinstance(text, str):

@@ -1,12 +1,16 @@
-"""Records out of files: JSON lines, a JSON array, parquet, or a dataset by name, each with its place.
+"""Records out of files and folders, each with its place: JSON in its shapes, csv, parquet, datasets.
 
 A record that cannot be read is a Problem with its line and does not lose the others.
 """
 
+import csv
+import gzip
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -41,28 +45,45 @@ def check_rows(rows: Rows) -> None:
         raise TypeError(f"rows is {kind_of(rows)}, not a file, a name, a Dataset or a list of dicts")
 
 
-def records(source: Rows) -> Iterator[tuple[str, object]]:
+def records(
+    source: Rows, split: str | None = None, config: str | None = None
+) -> Iterator[tuple[str, object]]:
     """Each record of a source with its place, `file:line` or `name:row`; a Problem where one is unreadable.
 
-    Raises TypeError or PairsError if the source itself cannot be read.
+    A file ends in one of `READERS`, with .gz or without; a folder was saved by `datasets` or holds the files
+    of a dataset. `split` (default: train) and `config` choose a part of what has several. Raises TypeError or
+    PairsError if the source itself cannot be read.
     """
     check_rows(source)
     if not isinstance(source, str | Path):
         table = hasattr(source, "column_names")  # a Dataset has a null cell for an absent field
         return ((f"row {n}", _dense(row) if table else row) for n, row in enumerate(source, start=1))
     path = Path(source)
-    readers: dict[str, Callable] = {".jsonl": _json_lines, ".json": _json, ".parquet": _parquet}
-    if path.suffix in readers:
+    kind = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
+    if path.is_dir():
+        return _folder(path, split, config)
+    if (read := READERS.get(kind.lower())) is not None:
         if not path.is_file():
             raise PairsError(f"{source}: no such file")
-        return readers[path.suffix](path)
+        return read(path, split)
     if path.exists():
-        raise PairsError(f"{source}: not a .jsonl, .json or .parquet file")
-    return _dataset(str(source))
+        *most, last = READERS
+        raise PairsError(f"{source}: not a {', '.join(most)} or {last} file, with .gz or without")
+    return _dataset(str(source), split, config)
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+def _bytes(path: Path) -> bytes:
+    """The content of a file, unpacked if it is gzipped."""
+    if path.suffix.lower() != ".gz":
+        return path.read_bytes()
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (OSError, EOFError) as error:
+        raise PairsError(f"{path}: cannot be unpacked: {error}") from error
+
+
+def _json_lines(path: Path, split: str | None = None) -> Iterator[tuple[str, object]]:
+    for number, line in enumerate(_bytes(path).split(b"\n"), start=1):
         where = f"{path}:{number}"
         text = _decode(line, path, number)
         if isinstance(text, Problem):
@@ -71,11 +92,17 @@ def _json_lines(path: Path) -> Iterator[tuple[str, object]]:
             yield where, _parse(text, where)
 
 
-def _json(path: Path) -> Iterator[tuple[str, object]]:
-    """A JSON array; the line of a record is where it begins. JSON lines under this name are read too."""
-    data = path.read_bytes()
+def _json(path: Path, split: str | None = None) -> Iterator[tuple[str, object]]:
+    """A JSON array; the line of a record is where it begins. Else JSON lines, or one object of records."""
+    data = _bytes(path)
     if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
-        yield from _json_lines(path)
+        whole = _whole(data)
+        if whole is None:
+            yield from _json_lines(path)
+        elif _is_record(whole) or not any(isinstance(value, list) for value in whole.values()):
+            yield f"{path}:1", whole
+        else:
+            yield from _of_object(whole, path, split)
         return
     text = _decode(data, path, 1)
     if isinstance(text, Problem):
@@ -103,7 +130,74 @@ def _json(path: Path) -> Iterator[tuple[str, object]]:
         position = end
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, object]]:
+def _whole(data: bytes) -> dict | None:
+    """The one object that a file is, if it is one."""
+    try:
+        found = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_record(found: dict) -> bool:
+    """One pair whose replies are texts or conversations, and not columns of them."""
+    replies = [found.get(name) for name in ("chosen", "rejected")]
+    return all(
+        isinstance(r, str | dict) or (isinstance(r, list) and r and isinstance(r[0], dict)) for r in replies
+    )
+
+
+def _of_object(found: dict, path: Path, split: str | None) -> Iterator[tuple[str, object]]:
+    """Records under a key, which is a split if there are several; or columns of one length."""
+    lists = {key: value for key, value in found.items() if isinstance(value, list)}
+    if "chosen" in lists or len(lists) == len(found) > 1 and not any(_of_records(v) for v in lists.values()):
+        if len({len(values) for values in lists.values()}) > 1 or len(lists) < len(found):
+            raise PairsError(f"{path}: is an object of columns of different lengths")
+        rows = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    else:
+        parts = {key: value for key, value in lists.items() if _of_records(value)}
+        rows = parts[_chosen_part(parts, split, str(path))]
+    return ((f"{path}:record {n}", row) for n, row in enumerate(rows, start=1))
+
+
+def _of_records(value: list) -> bool:
+    return bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _chosen_part(parts: Iterable[str], split: str | None, name: str) -> str:
+    """Which of several parts is meant: the one asked for, the only one, or the one that trains."""
+    names = sorted(parts)
+    if split is not None:
+        if split in names:
+            return split
+        raise PairsError(f"{name}: has no split {split}; it has {', '.join(names)}")
+    likely = [n for n in names if n == "train"] or [n for n in names if n.startswith("train")] or names
+    if len(likely) != 1:
+        raise PairsError(f"{name}: has splits {', '.join(names)}: choose one with --split")
+    return likely[0]
+
+
+def _csv(path: Path, split: str | None = None) -> Iterator[tuple[str, object]]:
+    """A table of text with a line of names; a cell may span lines."""
+    text = _decode(_bytes(path), path, 1)
+    if isinstance(text, Problem):
+        yield text.where, text
+        return
+    kind = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if kind.lower() == ".tsv" else ",")
+    line = 1
+    for row in rows:
+        where, line = f"{path}:{line + 1}", rows.line_num
+        if None in row or None in row.values():
+            yield (
+                where,
+                Problem(where, "", f"has not the {len(rows.fieldnames or [])} cells of the first line"),
+            )
+        else:
+            yield where, row
+
+
+def _parquet(path: Path, split: str | None = None) -> Iterator[tuple[str, object]]:
     import pyarrow.lib
     import pyarrow.parquet
 
@@ -125,15 +219,56 @@ def _dense_value(value: object) -> object:
     return [_dense_value(each) for each in value] if isinstance(value, list) else value
 
 
-def _dataset(name: str) -> Iterator[tuple[str, object]]:
+def _folder(path: Path, split: str | None, config: str | None) -> Iterator[tuple[str, object]]:
+    """A folder that `datasets` saved, one table or several splits, or one with the files of a dataset."""
+    import datasets
+
+    saved = [
+        name for name in ("dataset_dict.json", "state.json", "dataset_info.json") if (path / name).is_file()
+    ]
+    if not saved:
+        return _dataset(str(path), split, config)
+    try:
+        found: Any = datasets.load_from_disk(str(path))
+    except Exception as error:
+        raise PairsError(f"{path}: {_reason(error)}") from error
+    if isinstance(found, datasets.DatasetDict):
+        part = _chosen_part(map(str, found), split, str(path))
+        found, path = found[part], path / part
+    return ((f"{path}:{n}", _dense(dict(row))) for n, row in enumerate(found, start=1))
+
+
+def _dataset(name: str, split: str | None = None, config: str | None = None) -> Iterator[tuple[str, object]]:
     import datasets
 
     try:
-        rows = datasets.load_dataset(name, split="train")
+        if split is None:
+            split = _chosen_part(datasets.get_dataset_split_names(name, config), None, name)
+        rows = datasets.load_dataset(name, config, split=split)
+    except PairsError:
+        raise
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PairsError(f"{name}: no such file, and not a dataset that can be loaded: {reason}") from error
+        what = (
+            "cannot be loaded"
+            if Path(name).is_dir()
+            else "no such file, and not a dataset that can be loaded"
+        )
+        raise PairsError(f"{name}: {what}: {_reason(error)}") from error
     return ((f"{name}:{number}", _dense(dict(row))) for number, row in enumerate(rows, start=1))
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+READERS: dict[str, Callable] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".json": _json,
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".parquet": _parquet,
+}
 
 
 def _decode(data: bytes, path: Path, first_line: int) -> str | Problem:

@@ -7,8 +7,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dpoq_lab.commands.study import STUDIES
+
+if TYPE_CHECKING:
+    from dpoq_lab.columns import How
 
 METHODS = ("dpo", "sft", "cpl")
 
@@ -58,9 +62,15 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_check(commands: argparse._SubParsersAction) -> None:
     check = commands.add_parser("check", help="validate preference data; exit 1 if a pair is unusable")
-    check.add_argument("pairs", metavar="PAIRS", help="a .jsonl, .json or .parquet file, or a dataset name")
-    check.add_argument("--model", help="also tokenise with this model: boundaries and truncation")
+    check.add_argument("pairs", metavar="PAIRS", help="a file, a folder of a dataset, or a dataset name")
+    check.add_argument(
+        "--model", help="also tokenise with this model: boundaries, truncation, one pair shown"
+    )
     check.add_argument("--max-length", type=_positive_int, default=512, help="tokens of prompt + response")
+    check.add_argument(
+        "--held-out", metavar="PAIRS", help="pairs kept for testing: are their prompts in here?"
+    )
+    _add_how(check)
     check.set_defaults(run=_check)
 
 
@@ -84,6 +94,8 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     train.add_argument(
         "--held-out", type=_share, default=0.15, help="share of the pairs kept for testing (0.15)"
     )
+    train.add_argument("--max-length", type=_positive_int, help="tokens of prompt + response (default 512)")
+    _add_how(train)
     _add_whole_yield(train)
     train.add_argument("--resume", action="store_true", help="go on with the unfinished run in DIR")
     train.set_defaults(run=_train)
@@ -97,8 +109,30 @@ def _add_inspect(commands: argparse._SubParsersAction) -> None:
     inspect.add_argument("--out", required=True, type=Path, metavar="DIR")
     inspect.add_argument("--beta", type=_positive, default=0.1)
     inspect.add_argument("--max-length", type=_positive_int, default=512)
+    inspect.add_argument("--limit", type=_positive_int, metavar="N", help="only the first N usable pairs")
+    _add_how(inspect)
     _add_whole_yield(inspect)
     inspect.set_defaults(run=_inspect)
+
+
+HOW = {
+    "prompt_field": "the column of the prompt, where its name does not say so",
+    "chosen_field": "the column of the preferred reply",
+    "rejected_field": "the column of the other reply",
+    "split": "the split of a dataset that has several (default: train)",
+    "config": "the config of a dataset that has several",
+}
+
+
+def _add_how(command: argparse.ArgumentParser) -> None:
+    for name, what in HOW.items():
+        command.add_argument(f"--{name.replace('_', '-')}", metavar="NAME", help=what)
+
+
+def _how(arguments: argparse.Namespace) -> "How":
+    from dpoq_lab.columns import How
+
+    return How(**{name: getattr(arguments, name) for name in HOW})
 
 
 def _add_whole_yield(command: argparse.ArgumentParser) -> None:
@@ -144,7 +178,8 @@ def _lab(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from dpoq_lab.commands.check import check
 
-    report = check(arguments.pairs, arguments.model, arguments.max_length)
+    how, held_out = _how(arguments), arguments.held_out
+    report = check(arguments.pairs, arguments.model, arguments.max_length, how, held_out)
     print(report.text())
     return 1 if report.problems else 0
 
@@ -167,10 +202,10 @@ def _train(arguments: argparse.Namespace) -> int:
         "held_out",
         "resume",
         "whole_yield",
+        "max_length",
     )
-    request = Request(
-        model=arguments.model or preset.model, **{name: getattr(arguments, name) for name in names}
-    )
+    asked = {name: getattr(arguments, name) for name in names}
+    request = Request(model=arguments.model or preset.model, how=_how(arguments), **asked)
     record = run(request, preset)
     if int(os.environ.get("RANK", "0")) == 0:
         print(summary_line(record))
@@ -181,8 +216,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from dpoq_lab.commands.inspect import score, summary_lines
 
     models = {"policy": arguments.policy, "reference": arguments.reference}
-    names = ("beta", "max_length", "whole_yield")
-    scored = score(**models, rows=arguments.pairs, **{name: getattr(arguments, name) for name in names})
+    names = ("beta", "max_length", "whole_yield", "limit")
+    asked = {name: getattr(arguments, name) for name in names}
+    scored = score(**models, rows=arguments.pairs, how=_how(arguments), **asked)
     print(summary_lines(scored.write(arguments.out), arguments.out, scored.problems))
     return 0
 

@@ -11,6 +11,7 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models
+from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.credit import credit_report
 from dpoq_lab.encoding import EncodedPair, encode_pairs, flaw_mask
 from dpoq_lab.intervals import accuracy_with_interval
@@ -76,23 +77,26 @@ def score(
     beta: float = 0.1,
     max_length: int = 512,
     whole_yield: bool = False,
+    how: How = BY_NAME,
+    limit: int | None = None,
 ) -> Scored:
     """Score every token of preference pairs under a policy and its reference (eq. 11).
 
     `policy` and `reference` are names, folders or loaded models of one tokenizer (a loaded policy needs
     `tokenizer`); `rows` are dicts, a Dataset, a file or the name of a dataset, in any form that `read_pairs`
-    reads. `max_length` counts the tokens of prompt and response. With `whole_yield` all that the chat
-    template writes after the prompt is scored, as TRL does. Both models are scored in eval mode, in their own
-    precision. Raises TypeError or ValueError for an argument of another kind before anything is loaded,
-    PairsError where no pair is usable, ModelError where a model cannot be used.
+    reads by `how`, the first `limit` usable ones. `max_length` counts the tokens of prompt and response. With
+    `whole_yield` all that the chat template writes after the prompt is scored, as TRL does. Both models are
+    scored in eval mode, in their own precision. Raises TypeError or ValueError for an argument of another
+    kind before anything is loaded, PairsError where no pair is usable, ModelError where a model cannot be
+    used.
     """
     _check(policy, reference, tokenizer, beta, max_length)
-    reading = read_pairs(rows)
+    reading = read_pairs(rows, how)
     if not reading.pairs:
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     if tokenizer is None:
         tokenizer = models.load_tokenizer(str(policy))
-    encoding = encode_pairs(tokenizer, reading.pairs, max_length, whole_yield)
+    encoding = encode_pairs(tokenizer, reading.pairs[:limit], max_length, whole_yield)
     problems = reading.problems + encoding.refused
     if not encoding.pairs:
         raise PairsError(f"no usable pair; first problem: {problems[0]}")

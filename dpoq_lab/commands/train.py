@@ -12,6 +12,7 @@ from accelerate import Accelerator
 
 from dpoq_lab import models, training
 from dpoq_lab.checkpoints import remove_checkpoints
+from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
@@ -43,6 +44,8 @@ class Request:
     held_out: float = 0.15
     resume: bool = False
     whole_yield: bool = False  # score all that the chat template writes for a reply, as TRL does
+    max_length: int | None = None
+    how: How = BY_NAME
 
 
 def train(model: str | Path, rows: Rows, out: str | Path, preset: str | None = None, **options: Any) -> dict:
@@ -50,8 +53,9 @@ def train(model: str | Path, rows: Rows, out: str | Path, preset: str | None = N
 
     `rows` as for `score`; `preset` is `ci`, `laptop` or `gpu` (default: what this machine gets). `options`
     are the fields of `Request`: `method` ("dpo", "sft" or "cpl"), `reference`, `beta`, `lr` (per AdamW step),
-    `epochs`, `batch_size` (pairs a step), `seed`, `held_out` (a share), `resume`, `whole_yield`. Returns the
-    record that `run.json` holds. Raises TypeError for arguments of another kind, RunError if `out` holds
+    `epochs`, `batch_size` (pairs a step), `seed`, `held_out` (a share), `resume`, `whole_yield`, `max_length`
+    (tokens of prompt + response) and `how` the source is read. Returns the record that `run.json` holds.
+    Raises TypeError for arguments of another kind, RunError if `out` holds
     another run, and PairsError, ModelError or TrainingError with one clear line each.
     """
     if not isinstance(model, str | Path):
@@ -80,11 +84,13 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     if request.reference and request.method != "dpo":
         raise RunError(f"{request.method} has no reference: leave out --reference")
     _check_folder(request)
-    reading = read_pairs(request.pairs if rows is None else rows)
+    reading = read_pairs(request.pairs if rows is None else rows, request.how)
     if not reading.pairs:
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     policy, tokenizer = models.load(request.model, request.seed)
-    encoding = encode_pairs(tokenizer, reading.pairs, preset.max_length, request.whole_yield)
+    encoding = encode_pairs(
+        tokenizer, reading.pairs, request.max_length or preset.max_length, request.whole_yield
+    )
     left_out = len(reading.problems) + len(encoding.refused)
     train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
     if not train_pairs:

@@ -1,0 +1,68 @@
+"""The audit of a preference file: each line by a hand-made file, and `check` as a whole."""
+
+from dpoq_lab.commands import cli
+from dpoq_lab.commands.audit import audit
+from dpoq_lab.preferences import Pair, write_pairs
+
+ONE = Pair("Sky?", "Blue, at noon.", "Soup.")
+
+
+def test_clean_pairs_have_sizes_only():
+    [line] = audit([ONE, Pair("Sea?", "Green.", "Green soup.")])
+    assert (
+        line == "chosen is the longer reply in 50%; both begin alike for 23% of their length"
+    )  # 0 and 5 of 11
+
+
+def test_contradictions_and_repeats_are_counted():
+    lines = audit([ONE, ONE, Pair("Sky?", "Soup.", "Blue, at noon."), Pair("Sea?", "a", "b")])
+    assert lines[0] == "3 of 4 pairs stand in the file the other way round too: their labels contradict"
+    assert lines[1] == "1 of 4 pairs are repeats of another one"
+
+
+def test_ties_and_turned_scores_are_counted_of_the_rated():
+    rated = [Pair("a", "b", "c", scores=s) for s in ((8, 2), (5, 5), (2, 8), (1, 3))]
+    lines = audit([*rated, ONE])
+    assert "1 of 4 rated pairs have the same score on both sides" in lines
+    assert "2 of 4 rated pairs have the higher score on the rejected side" in lines
+
+
+def test_prompts_that_are_held_out_too():
+    lines = audit([ONE], [Pair("Sky?", "x", "y"), Pair("Sea?", "x", "y")])
+    assert lines[0] == "1 of 2 held-out pairs have a prompt that is in the file too"
+
+
+def test_check_shows_a_pair_and_says_what_is_not_read(tmp_path, capsys):
+    write_pairs([ONE, ONE], tmp_path / "pairs.jsonl")
+    text = (tmp_path / "pairs.jsonl").read_text().replace('"rejected"', '"persona": "a pirate", "rejected"')
+    (tmp_path / "pairs.jsonl").write_text(text)
+    assert (
+        cli.main(["check", str(tmp_path / "pairs.jsonl"), "--held-out", str(tmp_path / "pairs.jsonl")]) == 0
+    )
+    said = capsys.readouterr().out
+    assert "  prompt: Sky?" in said
+    assert "column persona is not read: 2 of 2 pairs" in said
+    assert "1 of 2 pairs are repeats" in said
+    assert "2 of 2 held-out pairs" in said
+
+
+def test_check_marks_the_actions_of_the_first_pair(tmp_path, capsys):
+    start = "\n\nHuman: Sky?\n\nAssistant:"
+    turns = [
+        {"role": "assistant", "content": " When?"},
+        {"role": "user", "content": "\n\nHuman: Now.\n\nAssistant:"},
+    ]
+    pair = Pair(start, [*turns, {"role": "assistant", "content": " Blue."}], " Soup.")
+    write_pairs([pair], tmp_path / "pairs.jsonl")
+    assert cli.main(["check", str(tmp_path / "pairs.jsonl"), "--model", "tiny"]) == 0
+    [chosen] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  chosen:")]
+    assert "[·When][?]↵↵H" in chosen
+    assert chosen.endswith("[⟨EOS⟩]")
+
+
+def test_columns_are_named_on_the_command_line(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("text,good,bad\nSky?,Blue.,Soup.\n")
+    named = ["--prompt-field", "text", "--chosen-field", "good", "--rejected-field", "bad"]
+    assert cli.main(["check", str(tmp_path / "a.csv"), *named]) == 0
+    assert cli.main(["check", str(tmp_path / "a.csv")]) == 1
+    assert "chosen: is missing" in capsys.readouterr().out
