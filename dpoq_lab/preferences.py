@@ -136,12 +136,11 @@ def parse_pair(record: object, where: str = "", how: How = BY_NAME) -> Pair:
             raise FieldError(role, "is empty")
     if chosen == rejected:
         raise FieldError("rejected", "is equal to chosen")
-    flaws = [
-        _spans(found.flaws, role, reply, shift)
-        for role, reply in (("chosen", chosen), ("rejected", rejected))
-    ]
+    good, bad = (
+        _spans(found.flaws, role, x, shift) for role, x in (("chosen", chosen), ("rejected", rejected))
+    )
     tools = _tools(found.tools, prompt)
-    return Pair(prompt, chosen, rejected, *flaws, form, where, tools, tuple(notes), found.scores)
+    return Pair(prompt, chosen, rejected, good, bad, form, where, tools, tuple(notes), found.scores)
 
 
 def _form_of(found: Canonical, record: dict) -> str:
