@@ -36,6 +36,7 @@ EXPLORERS = {
     "10_reasoning": ["Film", "ChainExplorer", "WalkExplorer"],
     "11_multi_turn_dialogue": ["Film", "AskExplorer", "TalkExplorer"],
     "12_agents": ["Film", "DeskExplorer", "EpisodeExplorer"],
+    "13_multi_model_systems": ["Film", "GameExplorer", "PromptExplorer"],
 }
 # Controls that call a model, and those that change nothing before a button is pressed
 MODEL = {
@@ -45,6 +46,7 @@ MODEL = {
     "ProxyExplorer": {"pair", "proxy"},
     "WalkExplorer": {"walk", "policy", *(f"step {k}" for k in range(1, 5))},
     "TalkExplorer": {"policy", "game", "you want", "you answer"},
+    "PromptExplorer": {"after"},
     "EpisodeExplorer": {"policy", "question", "the model", "the tool"},
 }
 WAITING = {"OrderExplorer": {"error in"}, "ReferenceExplorer": {"reference", "pairs", "beta", "lr"}}

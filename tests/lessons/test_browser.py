@@ -324,6 +324,20 @@ def move_desk(lesson):
     lesson.shoot("moved")
 
 
+def move_systems(lesson):
+    """Lesson 13: a weight is moved in the game, another system is drawn, and another prompt is typed."""
+    game = widget(lesson.page, ".widget-slider")
+    with changes(game.locator(".dpoq-reading")):
+        drag(game.locator(".widget-slider").nth(1), 0.6)
+    prompts = widget(lesson.page, ".widget-text")
+    with changes(prompts.locator(".dpoq-reading")):
+        prompts.locator("select").first.select_option(index=1)
+    with changes(prompts.locator(".dpoq-figure text")):
+        prompts.locator("input[type=text]").first.fill("moon at sunrise")
+        prompts.locator("input[type=text]").first.press("Enter")
+    lesson.shoot("moved")
+
+
 MOVES = {
     "00_start_here": move_heat_map,
     "01_token_mdp": move_theory,
@@ -338,6 +352,7 @@ MOVES = {
     "10_reasoning": move_chains,
     "11_multi_turn_dialogue": move_dialogue,
     "12_agents": move_desk,
+    "13_multi_model_systems": move_systems,
 }
 
 
