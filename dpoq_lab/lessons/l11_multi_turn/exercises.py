@@ -70,6 +70,12 @@ def _sums(first: Ended, second: Ended, replays: int) -> float:
     return float(chance_1 @ expit(replays * (R_1[:, None] - R_2)) @ chance_2)
 
 
+def _sure(first: Ended, second: Ended, replays: int) -> float:
+    (chance_1, R_1), (chance_2, R_2) = (_means(one, replays) for one in (first, second))
+    gap = R_1[:, None] - R_2
+    return float(chance_1 @ ((gap > 0) + 0.5 * (gap == 0)) @ chance_2)
+
+
 def _without_ways(first: Ended, second: Ended, replays: int) -> float:
     k = np.arange(replays + 1)
     parts = []
@@ -102,6 +108,10 @@ EXERCISES = {
                 "the means are missing: luck is what came less what was to be expected.",
                 lambda r, e: _luck(r, e, mean=False),
             ),
+            (
+                "the end is to be counted by what was at stake, right less wrong.",
+                lambda r, e: _luck(r, (e[0], 1.0, 0.0, e[3])),
+            ),
             ("the sign is off: better than expected is good luck.", lambda r, e: _luck(r, e, sign=-1)),
             (
                 "the end was asked for as it came, not as it did not.",
@@ -129,6 +139,10 @@ EXERCISES = {
                 "above 1/(2 sigma(cost)) there is no such harm: infinite.",
                 lambda p, c: border(p, c) if p < 0.5 / expit(c) else 0.0,
             ),
+            (
+                "below the line that is where asking is right; own users compare sigma of what they got.",
+                lambda p, c: c / (1 - p) if p < 0.5 / expit(c) else math.inf,
+            ),
             ("the cost is missing: harm = cost - logit(...).", lambda p, c: border(p, c) - c),
             ("the sign of the logit is off.", lambda p, c: 2 * c - border(p, c)),
             ("likely and unlikely are exchanged.", lambda p, c: border(1 - p, c)),
@@ -144,6 +158,10 @@ EXERCISES = {
             ),
             ("that is the label of one user each.", lambda x, y, n: label(x, y, 1)),
             ("that is of the sum over users; the mean is rated.", _sums),
+            (
+                "a preference is drawn from sigma of the difference; yours counts the larger mean as sure.",
+                _sure,
+            ),
             ("the two are exchanged.", lambda x, y, n: label(y, x, n)),
             (
                 "in how many ways can k of them be right? The binomial coefficient is missing.",

@@ -6,9 +6,10 @@ import ipywidgets as widgets
 from transformers import PreTrainedModel
 
 from dpoq_lab.lessons.l11_multi_turn.language import ANSWERS, Table, messages, policy_of
-from dpoq_lab.lessons.l11_multi_turn.luck import dpo_with_learned_luck, whole_luck
+from dpoq_lab.lessons.l11_multi_turn.luck import dpo_with_learned_luck, reply_luck, whole_luck
 from dpoq_lab.lessons.l11_multi_turn.picture import map_figure
 from dpoq_lab.lessons.l11_multi_turn.theory import (
+    ASKS,
     Dialogue,
     at_once,
     averaged,
@@ -20,13 +21,13 @@ from dpoq_lab.lessons.l11_multi_turn.theory import (
     optimum,
     realised,
 )
-from dpoq_lab.theory.soft_bellman import implicit_reward
-from dpoq_lab.theory.token_mdp import Levels, trajectories
+from dpoq_lab.theory.soft_bellman import implicit_reward, solve
+from dpoq_lab.theory.token_mdp import Levels, trajectories, trajectory_sums
 from dpoq_lab.views.charts import label
 from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
-from dpoq_lab.views.words import HIGH, ROW, share_bars, word_row
+from dpoq_lab.views.words import HIGH, ROW, Word, share_bars, word_row
 
 Way = Callable[[Dialogue], Levels]
 WAYS: dict[str, Way] = {
@@ -34,7 +35,7 @@ WAYS: dict[str, Way] = {
     "one user for both": lambda talk: dpo(talk, realised(talk, share_user=True)),
     "8 replays averaged": lambda talk: dpo(talk, averaged(talk, 8)),
     "64 replays averaged": lambda talk: dpo(talk, averaged(talk, 64)),
-    "all users averaged": lambda talk: dpo(talk, averaged(talk)),
+    "rated on average": lambda talk: dpo(talk, averaged(talk)),
     "regret": lambda talk: dpo(talk, by_regret(talk)),
     "own user, luck learned": dpo_with_learned_luck,
     "single turn": lambda talk: dpo(talk, at_once(talk)),
@@ -78,7 +79,11 @@ def with_one_user(explorer: AskExplorer) -> str | None:
     """How often DPO asks if both conversations of a pair have one user, against own users and the optimum, at
     the opening sliders; None until that is shown."""
     asks = explorer.picture.data["asks"]
-    if explorer.picture.data["point"] != (0.85, 8) or "DPO, one user for both" not in asks:
+    rules = harm_game(
+        *(explorer.prior.value, explorer.harm.value, explorer.noise.value, explorer.cost.value),
+        beta=explorer.beta.value,
+    )
+    if rules != harm_game(0.85, 8) or "DPO, one user for both" not in asks:
         return None
     best, own, one = (asks[name] for name in ("optimum", "DPO, own user", "DPO, one user for both"))
     if abs(one - own) < 0.1 * abs(best - own):
@@ -89,8 +94,8 @@ def with_one_user(explorer: AskExplorer) -> str | None:
 class TalkExplorer(Styled):
     """A conversation in which you are the user: the model says what it finds likeliest, you answer.
 
-    `policies` by name, all of the game of `table`. r_hat of a message is against the writer, luck, of your
-    reply and of the end, that of the optimum.
+    `policies` by name, all of the game of `table`. r_hat of a message is the policy's, against the writer;
+    value, skill and luck are those of pi*.
     """
 
     def __init__(self, policies: Mapping[str, PreTrainedModel], table: Table) -> None:
@@ -127,32 +132,32 @@ def _talk_figure(name: str, talk: Dialogue, pi: Levels, tokens: tuple[int, ...],
     """The bar of asking, the words with their r_hat, and the return as value, skill and luck."""
     every, spoke = trajectories(talk.game.mdp), list(messages(talk.rules))
     at = next(k for k, r in enumerate(talk.rows) if every.tokens[r][: len(tokens)].tolist() == list(tokens))
-    r_hat = implicit_reward(talk.game.mdp, pi)
-    right = tokens[-1] - talk.rules.bits == wants
-    luck = float(whole_luck(talk)[at, 0 if right else 1])
-    words, credit = [], 0.0
+    r_hat, right = implicit_reward(talk.game.mdp, pi), tokens[-1] - talk.rules.bits == wants
+    words: list[Word] = []
     for t, token in enumerate(tokens):
-        if t == 1:
-            words.append((ANSWERS[0][token], None))
-        else:
-            value = float(r_hat[t][every.states[talk.rows[at]][t], token])
-            words.append((spoke[token], value))
-            credit += value
+        state = every.states[talk.rows[at]][t]
+        words.append((ANSWERS[0][token], None) if t == 1 else (spoke[token], float(r_hat[t][state, token])))
     words.append(("right" if right else "wrong", None))
-    R = float(talk.outcomes[at, 0 if right else 1])
-    notes = {words[-1][0]: f"pays {R:+.1f}"}
+    split = parts_of(talk, at, 0 if right else 1)
+    notes = {words[-1][0]: f"R {split['R']:+.1f}"}
     below = 34 + ROW + 46
     parts = [label(2, 18, "How often it asks first", kind="word")]
-    parts.append(share_bars({name: float(pi[0][0, : talk.rules.bits].sum())}, {}, 0.4, 34))
+    parts.append(share_bars({name: float(pi[0][0, : talk.rules.bits].sum())}, {}, ASKS, 34))
     parts.append(label(2, below, "r_hat of each message, nats; what you say is no action", kind="word"))
     parts.append(word_row("", [words], below + 14, notes))
-    said = " ".join(word for word, _ in words)
-    reading = (
-        f"{said}: it earns {R:+.1f}. Skill, the sum of r_hat: {signed(credit)}; luck, yours and the end's: "
-    )
-    reading += f"{signed(luck)}."
-    data = {"words": words, "skill": credit, "luck": luck, "return": R}
-    return Figure("".join(parts), 960, below + HIGH + 24, ALT, reading, data)
+    shares = ", ".join(f"{part} {signed(value)}" for part, value in split.items() if part != "R")
+    reading = f"{' '.join(word for word, _ in words)}: R = {signed(split['R'])} = {shares}."
+    return Figure("".join(parts), 960, below + HIGH + 24, ALT, reading, {"words": words} | split)
+
+
+def parts_of(talk: Dialogue, at: int, outcome: int) -> dict[str, float]:
+    """The return of conversation `at`, outcome 0 for right, and its parts at pi*, which add up to it."""
+    found, luck = solve(talk.game.mdp, talk.game.r), reply_luck(talk)[at]
+    skill = trajectory_sums(implicit_reward(talk.game.mdp, found.pi))[talk.rows][at]
+    end = whole_luck(talk)[at, outcome] - luck
+    values = (talk.outcomes[at, outcome], found.V[0][0], skill, luck, end)
+    names = ("R", "V*(s_0)", "skill of the messages", "luck of your reply", "luck of the end")
+    return dict(zip(names, map(float, values), strict=True))
 
 
 def first_message(explorer: TalkExplorer) -> str | None:

@@ -27,6 +27,12 @@ X = Axis("prior of the likely thing", 0.5, 1.0)
 Y = Axis("harm of a wrong guess", 0.5, 64.0, log=True)
 LEFT, TOP, WIDE, HIGH = 74, 8, 560, 300  # pixels of the map
 WIDTH, BELOW = 940, 54
+NAMES = (  # of the regions: where the words stand, and whether asking is right and preferred there
+    (0.52, 30, "asking is right and preferred", (True, True)),
+    (0.866, 51, "asking is right,", (True, False)),
+    (0.866, 36, "guessing preferred", (True, False)),
+    (0.52, 0.62, "guessing is right and preferred", (False, False)),
+)
 ALT = (
     "A map over the prior of the likely thing and the harm of a wrong guess: where asking is right, where "
     "DPO on own users asks. Below, how often each asks at one point of it"
@@ -51,7 +57,7 @@ def right_to_ask(p: float, cost: float) -> float:
 
 
 def dpo_asks(p: float, cost: float) -> float:
-    """The harm from which DPO on own users would rather ask than guess: p sigma(cost) + (1 - p)
+    """The harm from which own users prefer the question to the guess: p sigma(cost) + (1 - p)
     sigma(cost - harm) < 1/2. Infinite from p = 1/(2 sigma(cost)) on."""
     rest = (0.5 - p * expit(cost)) / (1 - p)
     return float(cost - logit(rest)) if rest > 0 else math.inf
@@ -106,16 +112,14 @@ def _regions(cost: float) -> str:
     near = 1 / (2 * expit(cost)) - np.geomspace(0.3, 1e-9, 200)  # the border goes up for ever there
     own = [_place(p, dpo_asks(p, cost)) for p in near if X.low <= p < X.high and dpo_asks(p, cost) < Y.high]
     parts = [path(_through(points), look) for points, look in ((best, MORE), (own, LESS)) if points]
-    names = (
-        (0.52, 30, "both ask"),
-        (0.866, 51, "asking is right,"),
-        (0.866, 36, "DPO guesses"),
-        (0.52, 0.62, "both guess"),
-    )
-    parts += [label(*_place(p, harm), text, "start", "word") for p, harm, text in names]
+    parts += [
+        label(*_place(p, harm), text, "start", "word")
+        for p, harm, text, where in NAMES
+        if where == (harm >= right_to_ask(p, cost), harm >= dpo_asks(p, cost))
+    ]
     right = LEFT + WIDE + 14
-    parts.append(path(f"M{right} 30h26", MORE) + label(right + 32, 35, "asking is right above"))
-    parts.append(path(f"M{right} 58h26", LESS) + label(right + 32, 63, "DPO on own users asks above"))
+    parts.append(path(f"M{right} 30h26", MORE) + label(right + 32, 35, "above: asking is right"))
+    parts.append(path(f"M{right} 58h26", LESS) + label(right + 32, 63, "above: own users prefer it"))
     return "".join(parts)
 
 

@@ -13,7 +13,6 @@ from dpoq_lab.lessons.l11_multi_turn.explorer import (
     with_one_user,
 )
 from dpoq_lab.lessons.l11_multi_turn.language import table_of, tokenizer
-from dpoq_lab.lessons.l11_multi_turn.luck import whole_luck
 
 
 def asks(explorer):
@@ -42,7 +41,7 @@ def test_what_repairs_and_what_does_not():
         explorer.labels.value = way
         found[way] = list(asks(explorer).values())[-1]
     best = asks(explorer)["optimum"]
-    for way in ("all users averaged", "regret", "own user, luck learned"):
+    for way in ("rated on average", "regret", "own user, luck learned"):
         assert found[way] == pytest.approx(best, abs=1e-3)
     assert found["own user"] < found["8 replays averaged"] < found["64 replays averaged"] < best
     assert abs(found["one user for both"] - found["own user"]) < 0.01
@@ -59,7 +58,7 @@ def test_the_first_prediction_waits_for_one_user():
     assert with_one_user(explorer) == "like the optimum"
     asks(explorer)["DPO, one user for both"] = 0.55
     assert with_one_user(explorer) == "between the two"
-    explorer.harm.value = 32
+    explorer.noise.value = 0.1
     assert with_one_user(explorer) is None
 
 
@@ -87,12 +86,13 @@ def test_the_model_says_what_is_likeliest(explorer):
     assert spoken(talk, asking(talk, first=0.1), 0) == (1,)
 
 
-def test_a_return_is_shown_as_skill_and_luck(explorer):
-    data = explorer.picture.data
-    talk = explorer._table.talks[explorer.game.value]
-    assert data["skill"] == pytest.approx(sum(value for _, value in data["words"] if value is not None))
-    assert data["luck"] in whole_luck(talk)
-    assert data["return"] in talk.outcomes
+@pytest.mark.parametrize("game", [0, 5])
+def test_a_return_is_value_and_skill_and_luck(explorer, game):
+    explorer.game.value = game
+    data, talk = explorer.picture.data, explorer._table.talks[game]
+    parts = ("V*(s_0)", "skill of the messages", "luck of your reply", "luck of the end")
+    assert sum(data[part] for part in parts) == pytest.approx(data["R"], abs=1e-9)
+    assert data["R"] in talk.outcomes
     assert data["words"][-1][0] in ("right", "wrong")
 
 
@@ -109,7 +109,7 @@ def test_who_is_asked_hears_the_truth_or_the_opposite(explorer, monkeypatch):
     assert explorer.spoken == (0, 0, 1)
     explorer.wants.value = 0
     explorer.answers.value = "the truth"
-    assert explorer.picture.data["return"] == -0.5
+    assert explorer.picture.data["R"] == -0.5
     assert talk.rules.wrong == -32
 
 

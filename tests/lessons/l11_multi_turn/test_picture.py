@@ -5,7 +5,15 @@ import math
 import pytest
 from scipy.special import expit
 
-from dpoq_lab.lessons.l11_multi_turn.picture import HARMS, dpo_asks, frames, right_to_ask
+from dpoq_lab.lessons.l11_multi_turn.picture import (
+    HARMS,
+    NAMES,
+    dpo_asks,
+    frames,
+    map_figure,
+    right_to_ask,
+)
+from dpoq_lab.lessons.l11_multi_turn.theory import dialogue, harm_game
 
 
 def test_the_border_of_what_is_right():
@@ -40,3 +48,12 @@ def test_the_optimum_climbs_and_dpo_stands_still():
 
 def test_no_frame_is_larger_than_another():
     assert len({(frame.width, frame.height) for frame in frames()}) == 1
+
+
+@pytest.mark.parametrize("cost", [0.1, 0.3, 0.5, 1.0, 2.0])
+def test_the_regions_are_named_where_they_are(cost):
+    drawn = map_figure(harm_game(0.85, 8, cost=cost), {}, dialogue(harm_game(0.85, 8, cost=cost))).body
+    for p, harm, text, (right, preferred) in NAMES:
+        assert (text in drawn) == (
+            (harm >= right_to_ask(p, cost), harm >= dpo_asks(p, cost)) == (right, preferred)
+        )
