@@ -76,6 +76,8 @@ def axis(
     low, high = min(known), max(known)
     if log:
         return Axis(title, low / (high / low) ** 0.04 / 1.02, high * (high / low) ** 0.04 * 1.02, True)
+    if 0 < high - low < 0.05 * abs(high):  # values nearly alike: their numbers on the axis stay short
+        low, high = (low + high) / 2 - 0.025 * abs(high), (low + high) / 2 + 0.025 * abs(high)
     room = 0.06 * (high - low) or 0.5
     return Axis(title, low - room, high + room)
 

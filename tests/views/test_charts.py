@@ -53,6 +53,12 @@ def test_ticks_are_round_and_within_the_axis():
         assert low <= min(ticks) < max(ticks) <= high
 
 
+def test_the_numbers_of_values_nearly_alike_stay_short():
+    ticks = [text for _, text in axis("share", [0.9991, 0.9998]).ticks()]
+    assert len(ticks) >= 3
+    assert max(map(len, ticks)) <= 5
+
+
 def test_an_axis_holds_what_is_known_and_what_it_must_include():
     found = axis("x", [2.0, None, math.nan, 3.0], include=[0.0])
     assert found.low < 0 < 3 < found.high

@@ -118,8 +118,8 @@ def _regions(cost: float) -> str:
         if where == (harm >= right_to_ask(p, cost), harm >= dpo_asks(p, cost))
     ]
     right = LEFT + WIDE + 14
-    parts.append(path(f"M{right} 30h26", MORE) + label(right + 32, 35, "above: asking is right"))
-    parts.append(path(f"M{right} 58h26", LESS) + label(right + 32, 63, "above: own users prefer it"))
+    parts.append(path(f"M{right} 120h26", MORE) + label(right + 32, 125, "above: asking is right"))
+    parts.append(path(f"M{right} 148h26", LESS) + label(right + 32, 153, "above: own users prefer it"))
     return "".join(parts)
 
 
