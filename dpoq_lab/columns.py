@@ -5,8 +5,6 @@ condition it (an id, a score, a source), or named: as a FieldError where the pai
 else among the columns that are not read.
 """
 
-import ast
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -280,17 +278,3 @@ def _describes(name: str, value: Any) -> bool:
     if value in (None, "", [], {}) or isinstance(value, bool | int | float):
         return True
     return bool(set(re.split(r"[^a-z0-9]+", name.lower())) & DESCRIBES)
-
-
-def messages_in(text: str) -> list | None:
-    """The messages that a string holds, as JSON or as Python prints them; None if it is just text."""
-    if not re.match(r"\s*\[\s*\{\s*[\"'](role|from|content|value)[\"']", text):
-        return None
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(found, list) and all(isinstance(message, dict) for message in found):
-            return found
-    return None

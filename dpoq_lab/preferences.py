@@ -12,18 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from dpoq_lab.columns import BY_NAME, Canonical, FieldError, How, canonical, messages_in
+from dpoq_lab.columns import BY_NAME, Canonical, FieldError, How, canonical
+from dpoq_lab.messages import Message, checked_text, messages_in, parse_messages, parse_tools
 from dpoq_lab.sources import PairsError, Problem, Rows, kind_of, records
 
-Message = dict[str, Any]  # role, content, and of a tool call tool_calls, tool_call_id, name
 Reply = str | list[Message]  # one plain reply, or turns of the assistant with what others say between
 Span = tuple[int, int]
-ROLES = ("system", "user", "assistant", "tool")
-OTHER_NAMES = {  # of roles, as other tools write them
-    **dict.fromkeys(("human", "prompter"), "user"),
-    **dict.fromkeys(("gpt", "model", "bot", "chatgpt", "ai"), "assistant"),
-    **dict.fromkeys(("observation", "function", "ipython"), "tool"),
-}
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"  # turns in the text of hh-rlhf
 
 
@@ -139,7 +133,7 @@ def parse_pair(record: object, where: str = "", how: How = BY_NAME) -> Pair:
     good, bad = (
         _spans(found.flaws, role, x, shift) for role, x in (("chosen", chosen), ("rejected", rejected))
     )
-    tools = _tools(found.tools, prompt)
+    tools = parse_tools(found.tools, prompt)
     return Pair(prompt, chosen, rejected, good, bad, form, where, tools, tuple(notes), found.scores)
 
 
@@ -163,21 +157,21 @@ def _unpacked(value: Any) -> Any:
 
 
 def _standard(found: Canonical) -> tuple[str, str, str, int]:
-    prompt = _checked(found.prompt, found.prompt_field)
-    chosen, rejected = _checked(found.chosen, "chosen"), _checked(found.rejected, "rejected")
+    prompt = checked_text(found.prompt, found.prompt_field)
+    chosen, rejected = checked_text(found.chosen, "chosen"), checked_text(found.rejected, "rejected")
     if chosen.startswith(prompt) and rejected.startswith(prompt):
         return prompt, chosen[len(prompt) :], rejected[len(prompt) :], len(prompt)
     return prompt, chosen, rejected, 0
 
 
 def _instruction(found: Canonical) -> tuple[list[Message], str, str, int]:
-    asked = {"role": "user", "content": _checked(found.prompt, found.prompt_field)}
-    start = [{"role": "system", "content": _checked(found.system, "system")}] if found.system else []
-    return [*start, asked], _checked(found.chosen, "chosen"), _checked(found.rejected, "rejected"), 0
+    asked = {"role": "user", "content": checked_text(found.prompt, found.prompt_field)}
+    start = [{"role": "system", "content": checked_text(found.system, "system")}] if found.system else []
+    return [*start, asked], checked_text(found.chosen, "chosen"), checked_text(found.rejected, "rejected"), 0
 
 
 def _implicit(found: Canonical) -> tuple[str, Reply, Reply, int]:
-    chosen, rejected = _checked(found.chosen, "chosen"), _checked(found.rejected, "rejected")
+    chosen, rejected = checked_text(found.chosen, "chosen"), checked_text(found.rejected, "rejected")
     if found.system:
         raise FieldError("system", "stands beside replies that hold their prompt; put it into them")
     if chosen == rejected:
@@ -220,7 +214,7 @@ def _conversational(found: Canonical) -> tuple[list[Message], Reply, Reply, int]
     if not isinstance(prompt, str | list | None):
         raise FieldError(found.prompt_field, f"is {kind_of(prompt)}, not messages")
     if isinstance(prompt, list):
-        start = _messages(prompt, found.prompt_field)
+        start = parse_messages(prompt, found.prompt_field)
     chosen, rejected = (_continuation(getattr(found, role), role, start) for role in ("chosen", "rejected"))
     shared = 0
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
@@ -229,7 +223,7 @@ def _conversational(found: Canonical) -> tuple[list[Message], Reply, Reply, int]
         shared -= 1  # s_0 is a state in which the assistant acts
     start = start + chosen[:shared]
     if isinstance(prompt, str):
-        start = _with_prompt(start, _checked(prompt, found.prompt_field), found.prompt_field)
+        start = _with_prompt(start, checked_text(prompt, found.prompt_field), found.prompt_field)
     start = _with_system(start, found.system)
     for role, turns in (("chosen", chosen[shared:]), ("rejected", rejected[shared:])):
         if not start:
@@ -294,106 +288,10 @@ def _check_turns(start: list[Message], turns: list[Message], field: str) -> None
 def _continuation(reply: Any, role: str, start: list[Message]) -> list[Message]:
     """The messages of a response without the prompt's, if it repeats them; a string is the assistant's."""
     if isinstance(reply, str):
-        return [{"role": "assistant", "content": _checked(reply, role)}]
-    messages = _messages(reply, role)
+        return [{"role": "assistant", "content": checked_text(reply, role)}]
+    messages = parse_messages(reply, role)
     repeats = len(messages) > len(start) and messages[: len(start)] == start
     return messages[len(start) :] if repeats else messages
-
-
-def _messages(value: object, field: str) -> list[Message]:
-    if not isinstance(value, list) or not value:
-        raise FieldError(field, "is not a list of messages")
-    return [_message(message, f"{field}[{i}]") for i, message in enumerate(value)]
-
-
-def _message(message: object, field: str) -> Message:
-    """One message with the fields that a chat template reads; a field that nobody reads is an error."""
-    if not isinstance(message, dict):
-        raise FieldError(field, f"is {kind_of(message)}, not a message")
-    given = {key: value for key, value in message.items() if value is not None}
-    for other, key in (("from", "role"), ("value", "content")):
-        if other in given and key not in given:
-            given[key] = given.pop(other)
-    role = given["role"] = OTHER_NAMES.get(str(given.get("role")).lower(), given.get("role"))
-    if role not in ROLES:
-        raise FieldError(f"{field}.role", f"is {role!r}, not {', '.join(ROLES[:-1])} or {ROLES[-1]}")
-    known = {"role", "content", "name", *({"tool_calls"} if role == "assistant" else {"tool_call_id"})}
-    if unknown := sorted(given.keys() - known):
-        raise FieldError(f"{field}.{unknown[0]}", "is a field of a message that is not read here")
-    for key in ("name", "tool_call_id"):
-        if key in given:
-            _text(given, key, f"{field}.{key}")
-    if (calls := given.pop("tool_calls", None)) not in (None, []):
-        given["tool_calls"] = _named(calls, f"{field}.tool_calls", "tool calls")
-        if given.get("content", "") == "":
-            return {**given, "content": None}
-    if isinstance(given.get("content"), list):
-        given["content"] = _joined(given["content"], f"{field}.content")
-    if "content" not in given and "content" in message:
-        given["content"] = None
-    return {**given, "content": _text(given, "content", f"{field}.content")}
-
-
-def _joined(parts: list, field: str) -> str:
-    """The text of a message in parts; what is no text is refused."""
-    for i, part in enumerate(parts):
-        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            kind = part.get("type") if isinstance(part, dict) else kind_of(part)
-            raise FieldError(f"{field}[{i}]", f"is of type {kind}: only text is supported")
-    return "".join(part["text"] for part in parts)
-
-
-def _tools(tools: Any, prompt: object) -> list[dict] | None:
-    """The tools that the assistant may call, a list or its JSON."""
-    if isinstance(tools, str) and tools.strip():
-        try:
-            tools = json.loads(tools)
-        except (ValueError, RecursionError) as error:
-            raise FieldError("tools", f"is not JSON: {str(error)[:100]}") from error
-    if tools in (None, "", []):
-        return None
-    tools = _named(tools, "tools", "tools")
-    if isinstance(prompt, str):
-        raise FieldError("tools", "goes with messages, which a chat template renders; the prompt is a string")
-    return tools
-
-
-def _named(calls: object, field: str, what: str) -> list[dict]:
-    """Tool calls or tools: a list of objects, each with a name, of text that can be written."""
-    if not isinstance(calls, list):
-        raise FieldError(field, f"is {kind_of(calls)}, not a list of {what}")
-    for i, call in enumerate(calls):
-        inner = call.get("function", call) if isinstance(call, dict) else None
-        if not isinstance(inner, dict):
-            raise FieldError(f"{field}[{i}]", "is not an object with the name of a tool")
-        _text(inner, "name", f"{field}[{i}].name")
-        try:
-            _check_surrogates(json.dumps(call, ensure_ascii=False), f"{field}[{i}]")
-        except RecursionError as error:
-            raise FieldError(f"{field}[{i}]", "is nested too deeply") from error
-    return calls
-
-
-def _text(record: dict, key: str, field: str | None = None) -> str:
-    field = field or key
-    if key not in record:
-        raise FieldError(field, "is missing")
-    return _checked(record[key], field)
-
-
-def _checked(value: object, field: str) -> str:
-    """A string that is text and not empty."""
-    if not isinstance(value, str):
-        raise FieldError(field, f"is {kind_of(value)}, not a string")
-    if not value.strip():
-        raise FieldError(field, "is empty")
-    _check_surrogates(value, field)
-    return value
-
-
-def _check_surrogates(text: str, field: str) -> None:
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        raise FieldError(field, "holds a lone surrogate, which is not text")
 
 
 def _spans(flaws: dict, role: str, text: Reply, shift: int) -> tuple[Span, ...]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dpoq_lab.columns import FieldError, How, messages_in
+from dpoq_lab.columns import FieldError, How
 from dpoq_lab.encoding import encode_pairs
+from dpoq_lab.messages import messages_in
 from dpoq_lab.models import load_tokenizer
 from dpoq_lab.preferences import parse_pair, read_pairs, write_pairs
 
