@@ -1,7 +1,7 @@
 """What a preference file says against itself: pairs both ways, ties, repeats, lengths, what it shares."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean
 
 from dpoq_lab.preferences import Pair, Reply, shared_length, written
@@ -27,6 +27,21 @@ def audit(pairs: Sequence[Pair], held_out: Sequence[Pair] = ()) -> list[str]:
         (again, f"of {len(held_out)} held-out pairs have a prompt that is in the file too"),
     ]
     return [f"{n} {text}" for n, text in lines if n] + _sizes(pairs)
+
+
+SHOWN_PROBLEMS = 10
+
+
+def left_out(problems: Sequence[str], notes: Mapping[str, int], pairs: int) -> list[str]:
+    """Which pairs a run goes on without, the first by name, and what it has not read of the others."""
+    lines = [str(problem) for problem in problems[:SHOWN_PROBLEMS]]
+    lines += [f"{len(problems)} pairs left out"] if problems else []
+    return lines + noted(notes, pairs)
+
+
+def noted(notes: Mapping[str, int], pairs: int) -> list[str]:
+    """What was done to pairs, or not read of them."""
+    return [f"{note}: {n} of {pairs} pairs" for note, n in notes.items()]
 
 
 def _sizes(pairs: Sequence[Pair]) -> list[str]:

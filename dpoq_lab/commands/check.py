@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dpoq_lab.columns import BY_NAME, How
-from dpoq_lab.commands.audit import audit
+from dpoq_lab.commands.audit import audit, noted
 from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
 from dpoq_lab.preferences import Pair, read_pairs, usable_pairs
 from dpoq_lab.sources import Problem
@@ -54,7 +54,7 @@ def check(
         pairs, truncated = [encoded.pair for encoded in encoding.pairs], encoding.truncated
         problems += encoding.refused
         first = next(iter(encoding.pairs), None)
-    told = [f"{note}: {n} of {len(reading.pairs)} pairs" for note, n in reading.notes().items()]
+    told = noted(reading.notes(), len(reading.pairs))
     told += audit(pairs, usable_pairs(held_out) if held_out else [])
     return Report(
         len(pairs),

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models
 from dpoq_lab.columns import BY_NAME, How
+from dpoq_lab.commands.audit import left_out
 from dpoq_lab.credit import credit_report
 from dpoq_lab.encoding import EncodedPair, encode_pairs, flaw_mask
 from dpoq_lab.intervals import accuracy_with_interval
@@ -106,6 +107,8 @@ def score(
         "reference": _name(reference),
         "source": str(rows) if isinstance(rows, str | Path) else "rows in memory",
         "truncated": encoding.truncated,
+        "read": len(reading.pairs),
+        "notes": dict(reading.notes()),
         "provenance": provenance(),
     }
     scores = score_pairs(pi, pi_ref, tokenizer, encoding.pairs)
@@ -151,7 +154,7 @@ def _name(model: Model) -> str:
     return model.name_or_path or type(model).__name__ if isinstance(model, PreTrainedModel) else str(model)
 
 
-SIDES, SHOWN_PROBLEMS = ("chosen", "rejected"), 10
+SIDES = ("chosen", "rejected")
 
 
 def token_records(scored: list[ScoredPair], beta: float) -> Iterable[dict]:
@@ -188,11 +191,9 @@ def summary_lines(summary: dict, out: Path, problems: Sequence[Problem] = ()) ->
         f"summed reward: chosen {summary['chosen_reward_sum_mean']:+.3f}, "
         f"rejected {summary['rejected_reward_sum_mean']:+.3f}, margin {summary['margin_mean']:+.3f}"
     )
-    lines = [f"{problem}" for problem in problems[:SHOWN_PROBLEMS]]
-    lines += [f"{len(problems)} pairs left out"] if problems else []
     return "\n".join(
         [
-            *lines,
+            *left_out(list(map(str, problems)), summary.get("notes", {}), summary.get("read", 0)),
             f"pair accuracy {found['accuracy']:.3f} ({low:.3f} to {high:.3f}, {found['pairs']} pairs)",
             rewards,
             *filter(None, [not_scored_line(summary["not_scored"])]),

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from dpoq_lab import models, training
 from dpoq_lab.checkpoints import remove_checkpoints
 from dpoq_lab.columns import BY_NAME, How
+from dpoq_lab.commands.audit import SHOWN_PROBLEMS, noted
 from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
@@ -91,7 +92,7 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     encoding = encode_pairs(
         tokenizer, reading.pairs, request.max_length or preset.max_length, request.whole_yield
     )
-    left_out = len(reading.problems) + len(encoding.refused)
+    problems = list(map(str, reading.problems + encoding.refused))
     train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
     if not train_pairs:
         raise PairsError("no pair is left to train on")
@@ -100,11 +101,16 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     if request.reference:
         models.check_same_vocabulary(tokenizer, request.reference)
         reference = models.load_frozen(request.reference, request.seed)[0]
-    counts = {"train": len(train_pairs), "held_out": len(held_out), "left_out": left_out}
+    counts = {"train": len(train_pairs), "held_out": len(held_out), "left_out": len(problems)}
     record = {
         "request": {**asdict(request), "out": str(request.out), "resume": False},
         "settings": asdict(settings) | {"objective": described(settings.objective)},
         "pairs": counts | {"truncated": encoding.truncated},
+        "source": {
+            "problems": problems[:SHOWN_PROBLEMS],
+            "notes": dict(reading.notes()),
+            "read": len(reading.pairs),
+        },
         "provenance": provenance(),
     }
     accelerator = Accelerator()
@@ -167,7 +173,12 @@ def summary_line(record: dict) -> str:
         "{train} pairs trained on, {held_out} held out, {left_out} unusable left out, {truncated} truncated"
     )
     times = f"{seconds['training']:.0f} s training, {seconds['whole']:.0f} s in all"
-    lines = [f"{counts.format(**pairs)}; {times}"]
+    source = record["source"]
+    lines = [
+        *source["problems"],
+        *noted(source["notes"], source["read"]),
+        f"{counts.format(**pairs)}; {times}",
+    ]
     for when in ("before", "after") if pairs["held_out"] else ():
         held = record["held_out"][when]
         found = f"by reward {_accuracy(held['by_reward'])}, by likelihood {_accuracy(held['by_likelihood'])}"

@@ -66,3 +66,30 @@ def test_columns_are_named_on_the_command_line(tmp_path, capsys):
     assert cli.main(["check", str(tmp_path / "a.csv"), *named]) == 0
     assert cli.main(["check", str(tmp_path / "a.csv")]) == 1
     assert "chosen: is missing" in capsys.readouterr().out
+
+
+def test_train_and_inspect_name_the_pair_that_they_leave_out(tmp_path, capsys):
+    """One bad pair of five, and a column that nobody reads: said by all three; the rest goes on."""
+    rows = [
+        f'{{"prompt": "Sky {k}?", "chosen": "Blue.", "rejected": "Soup.", "persona": "x"}}' for k in range(5)
+    ]
+    rows[2] = rows[2].replace('"Soup."', "null")
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(rows))
+    assert cli.main(["check", str(path)]) == 1
+    inspect = ["inspect", "--policy", "tiny", "--reference", "tiny", "--pairs", str(path)]
+    assert cli.main([*inspect, "--out", str(tmp_path / "seen")]) == 0
+    train = ["train", "--preset", "ci", "--model", "tiny", "--pairs", str(path), "--max-length", "64"]
+    assert cli.main([*train, "--out", str(tmp_path / "run"), "--held-out", "0"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("pairs.jsonl:3: rejected: is null, not a string") == 3
+    assert said.count("column persona is not read: 4 of 4 pairs") == 3
+
+
+def test_inspect_stops_at_a_limit(tmp_path, capsys):
+    write_pairs(
+        [ONE, Pair("Sea?", "Green.", "Soup."), Pair("Snow?", "White.", "Soup.")], tmp_path / "pairs.jsonl"
+    )
+    inspect = ["inspect", "--policy", "tiny", "--reference", "tiny", "--pairs", str(tmp_path / "pairs.jsonl")]
+    assert cli.main([*inspect, "--out", str(tmp_path / "seen"), "--limit", "2"]) == 0
+    assert "2 pairs)" in capsys.readouterr().out
