@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.chat import BoundaryError, Rendered, Turn, render_chat
 from dpoq_lab.preferences import Message, Pair, Span
@@ -267,12 +267,19 @@ def collate(responses: list[Response], pad_id: int) -> Batch:
     return Batch(input_ids, mask, position_ids, input_ids[:, P:], actions)
 
 
-def pad_id(tokenizer: PreTrainedTokenizerFast) -> int:
-    """The id that fills masked places: the tokenizer's pad token, else its EOS."""
+def used_ids(pairs: list[EncodedPair]) -> set[int]:
+    """Every token id that stands in the pairs."""
+    return {
+        i for pair in pairs for side in (pair.chosen, pair.rejected) for i in (*side.prompt_ids, *side.ids)
+    }
+
+
+def pad_id(tokenizer: PreTrainedTokenizerFast, *models: PreTrainedModel | None) -> int:
+    """The id that fills masked places: the pad token, else EOS; one that all `models` have."""
     found = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     if not isinstance(found, int):
         raise ValueError("the tokenizer has neither a pad nor an EOS token")
-    return found
+    return min(found, *(model.config.vocab_size - 1 for model in models if model), found)
 
 
 def stop_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:

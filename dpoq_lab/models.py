@@ -4,11 +4,13 @@ Names: `tiny` (built here, about 1M parameters, untrained), `smollm2-135m` (real
 a local folder, or a hub id. Weights come from safetensors or GGUF only; no remote code runs.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
@@ -18,7 +20,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from dpoq_lab import smollm2
+from dpoq_lab import adapters, smollm2
+from dpoq_lab.adapters import merged
 from dpoq_lab.paths import data_folder
 
 NAMES = ("tiny", "smollm2-135m")
@@ -28,13 +31,22 @@ class ModelError(RuntimeError):
     """A model that cannot be loaded; the text is one line that says why."""
 
 
-def load(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """The model, in float32 and eval mode (so dropout is off), and its tokenizer.
+def load(
+    name: str, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The model, in eval mode (so dropout is off), and its tokenizer; an adapter is merged into its base.
 
     Raises ModelError, or smollm2.FetchError where SmolLM2 is neither cached nor to be had.
     """
     if name == "tiny":
-        return tiny(seed), tiny_tokenizer()
+        small: Any = tiny(seed)
+        return small.to(dtype), tiny_tokenizer()
+    if base := base_of(name):
+        try:
+            model = merged(load(base, seed, dtype)[0], name)
+        except (OSError, ValueError, ImportError, RuntimeError) as error:
+            raise ModelError(f"{name}: {_one_line(error)}") from error
+        return model.eval(), load_tokenizer(name)
     folder, gguf = _resolve(name)
     _refuse_pickle(Path(folder))
     transformers_logging.disable_progress_bar()
@@ -42,7 +54,7 @@ def load(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizer
         model = AutoModelForCausalLM.from_pretrained(
             folder,
             trust_remote_code=False,  # transformers' default is to ask on the terminal
-            dtype=torch.float32,
+            dtype=dtype,
             attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
             **(_gguf_options(gguf, dequantise=True) if gguf else {"use_safetensors": True}),
         )
@@ -60,6 +72,9 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """The tokenizer of a model alone. Raises ModelError or smollm2.FetchError."""
     if name == "tiny":
         return tiny_tokenizer()
+    base = base_of(name)
+    if base and not (Path(name) / "tokenizer_config.json").is_file():
+        return load_tokenizer(base)
     folder, gguf = _resolve(name)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
@@ -67,17 +82,51 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
         raise ModelError(f"{name}: has no tokenizer that can be loaded: {_one_line(error)}") from error
 
 
-def check_same_vocabulary(tokenizer: PreTrainedTokenizerFast, reference: str) -> None:
-    """Raise ModelError unless the model `reference` has the vocabulary of `tokenizer`."""
-    if tokenizer.get_vocab() != load_tokenizer(reference).get_vocab():
-        raise ModelError(f"{reference}: its vocabulary is not the policy's, so token rewards have no meaning")
+def base_of(name: str) -> str | None:
+    """The base of a LoRA adapter folder; None for any other model. Raises ModelError if it names none."""
+    try:
+        return adapters.base_of(name)
+    except ValueError as error:
+        raise ModelError(f"{name}: {_one_line(error)}") from error
 
 
-def load_frozen(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def check_same_tokens(tokenizer: PreTrainedTokenizerFast, reference: str, used: Iterable[int]) -> None:
+    """Raise ModelError unless the ids in `used` are the same tokens to the model `reference`."""
+    ids, theirs = sorted(set(used)), load_tokenizer(reference).get_vocab()
+    for token, i in zip(tokenizer.convert_ids_to_tokens(ids), ids, strict=True):
+        if theirs.get(token) != i:
+            raise ModelError(
+                f"{reference}: its vocabulary is not the policy's ({token!r} is {i} to one alone), so token "
+                "rewards have no meaning"
+            )
+
+
+def positions(model: PreTrainedModel | str) -> int | None:
+    """How many tokens a model, or the one of a name, has positions for; None if it does not say."""
+    if isinstance(model, str):
+        if model == "tiny":
+            return 512
+        base = base_of(model)
+        if base:
+            return positions(base)
+        folder, gguf = _resolve(model)
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ModelError(f"{model}: has no config that can be read: {_one_line(error)}") from error
+    else:
+        config = model.config
+    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def load_frozen(
+    name: str, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """`load` without gradients, on the device that Accelerate finds: a model to score with, or pi_ref."""
     from accelerate import PartialState
 
-    model, tokenizer = load(name, seed)
+    model, tokenizer = load(name, seed, dtype)
     device: Any = PartialState().device
     return model.requires_grad_(False).to(device), tokenizer
 

@@ -60,7 +60,7 @@ def score_responses(
     scores: dict[int, TokenScores] = {}
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        batch = collate([responses[i] for i in rows], pad_id(tokenizer)).to(policy.device)
+        batch = collate([responses[i] for i in rows], pad_id(tokenizer, policy, reference)).to(policy.device)
         with eval_mode(policy, reference):
             logits = response_logits(policy, batch)
             logits_ref = response_logits(reference, batch.to(reference.device)).to(policy.device)
@@ -82,7 +82,8 @@ def _token_scores(
     top: int,
 ) -> TokenScores:
     R, actions = len(response.ids), torch.tensor(response.actions, device=logits.device)
-    log_pi, log_pi_ref = logits[:R].log_softmax(-1), logits_ref[:R].log_softmax(-1)  # (R, n_actions)
+    common = min(logits.shape[-1], logits_ref.shape[-1])  # one may have added tokens that nobody uses
+    log_pi, log_pi_ref = (x[:R].log_softmax(-1)[:, :common] for x in (logits, logits_ref))  # (R, n_actions)
 
     def at_actions(x: Tensor) -> list[float]:
         return x.sum(-1).masked_fill(~actions, 0.0).tolist()

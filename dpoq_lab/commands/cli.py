@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dpoq_lab.columns import How
 
 METHODS = ("dpo", "sft", "cpl")
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class Misuse(ValueError):
@@ -104,11 +105,14 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
 def _add_inspect(commands: argparse._SubParsersAction) -> None:
     inspect = commands.add_parser("inspect", help="score every token of a preference file")
     inspect.add_argument("--policy", required=True, metavar="NAME_OR_DIR")
-    inspect.add_argument("--reference", required=True, metavar="NAME_OR_DIR")
+    inspect.add_argument(
+        "--reference", metavar="NAME_OR_DIR", help="pi_ref (of a LoRA folder by default its base)"
+    )
     inspect.add_argument("--pairs", required=True, metavar="PAIRS")
     inspect.add_argument("--out", required=True, type=Path, metavar="DIR")
     inspect.add_argument("--beta", type=_positive, default=0.1)
     inspect.add_argument("--max-length", type=_positive_int, default=512)
+    inspect.add_argument("--dtype", choices=DTYPES, default="float32", help="of the weights (float32)")
     inspect.add_argument("--limit", type=_positive_int, metavar="N", help="only the first N usable pairs")
     _add_how(inspect)
     _add_whole_yield(inspect)
@@ -214,9 +218,13 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from dpoq_lab.commands.inspect import score, summary_lines
+    from dpoq_lab.models import base_of
 
-    models = {"policy": arguments.policy, "reference": arguments.reference}
-    names = ("beta", "max_length", "whole_yield", "limit")
+    reference = arguments.reference or base_of(arguments.policy)
+    if reference is None:
+        raise Misuse("--reference is needed: only a LoRA adapter names the model that it began from")
+    models = {"policy": arguments.policy, "reference": reference}
+    names = ("beta", "max_length", "whole_yield", "limit", "dtype")
     asked = {name: getattr(arguments, name) for name in names}
     scored = score(**models, rows=arguments.pairs, how=_how(arguments), **asked)
     print(summary_lines(scored.write(arguments.out), arguments.out, scored.problems))

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import left_out
 from dpoq_lab.credit import credit_report
-from dpoq_lab.encoding import EncodedPair, encode_pairs, flaw_mask
+from dpoq_lab.encoding import EncodedPair, encode_pairs, flaw_mask, used_ids
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.preferences import read_pairs
 from dpoq_lab.records import provenance, write_json
@@ -80,6 +81,7 @@ def score(
     whole_yield: bool = False,
     how: How = BY_NAME,
     limit: int | None = None,
+    dtype: str = "float32",
 ) -> Scored:
     """Score every token of preference pairs under a policy and its reference (eq. 11).
 
@@ -97,18 +99,22 @@ def score(
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     if tokenizer is None:
         tokenizer = models.load_tokenizer(str(policy))
-    encoding = encode_pairs(tokenizer, reading.pairs[:limit], max_length, whole_yield)
+    notes, most = dict(reading.notes()), [models.positions(_of(model)) for model in (policy, reference)]
+    room = min(max_length, *(n for n in most if n))
+    if room < max_length:
+        notes[f"cut at {room} tokens, as many as the model has positions for"] = len(reading.pairs)
+    encoding = encode_pairs(tokenizer, reading.pairs[:limit], room, whole_yield)
     problems = reading.problems + encoding.refused
     if not encoding.pairs:
         raise PairsError(f"no usable pair; first problem: {problems[0]}")
-    pi, pi_ref = _loaded(policy, reference, tokenizer)
+    pi, pi_ref = _loaded(policy, reference, tokenizer, encoding.pairs, getattr(torch, dtype))
     head = {
         "policy": _name(policy),
         "reference": _name(reference),
         "source": str(rows) if isinstance(rows, str | Path) else "rows in memory",
         "truncated": encoding.truncated,
         "read": len(reading.pairs),
-        "notes": dict(reading.notes()),
+        "notes": notes,
         "provenance": provenance(),
     }
     scores = score_pairs(pi, pi_ref, tokenizer, encoding.pairs)
@@ -135,19 +141,29 @@ def _check(policy: Model, reference: Model, tokenizer: Any, beta: float, max_len
 
 
 def _loaded(
-    policy: Model, reference: Model, tokenizer: PreTrainedTokenizerFast
+    policy: Model,
+    reference: Model,
+    tokenizer: PreTrainedTokenizerFast,
+    pairs: list[EncodedPair],
+    dtype: torch.dtype,
 ) -> tuple[PreTrainedModel, PreTrainedModel]:
-    """Both models; one name for both is loaded once. Raises ModelError if their vocabularies differ."""
-    pi = policy if isinstance(policy, PreTrainedModel) else models.load_frozen(str(policy))[0]
+    """Both models; one name for both is loaded once. ModelError: a token is another to one of them."""
+    used = used_ids(pairs)
+    pi = policy if isinstance(policy, PreTrainedModel) else models.load_frozen(str(policy), 0, dtype)[0]
     if isinstance(reference, PreTrainedModel):
         pi_ref = reference
     else:
-        models.check_same_vocabulary(tokenizer, str(reference))
-        pi_ref = pi if reference == policy else models.load_frozen(str(reference))[0]
-    if pi.config.vocab_size != pi_ref.config.vocab_size:
-        sizes = f"{pi_ref.config.vocab_size} and {pi.config.vocab_size} words"
-        raise models.ModelError(f"reference and policy have {sizes}, so token rewards have no meaning")
+        models.check_same_tokens(tokenizer, str(reference), used)
+        pi_ref = pi if reference == policy else models.load_frozen(str(reference), 0, dtype)[0]
+    for role, model in (("policy", pi), ("reference", pi_ref)):
+        if max(used) >= model.config.vocab_size:
+            size = f"{model.config.vocab_size} words, and the pairs use number {max(used)}"
+            raise models.ModelError(f"{role}: has {size}, so token rewards have no meaning")
     return pi, pi_ref
+
+
+def _of(model: Model) -> PreTrainedModel | str:
+    return model if isinstance(model, PreTrainedModel) else str(model)
 
 
 def _name(model: Model) -> str:

@@ -14,7 +14,7 @@ from dpoq_lab import models, training
 from dpoq_lab.checkpoints import remove_checkpoints
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import SHOWN_PROBLEMS, noted
-from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
+from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id, used_ids
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
 from dpoq_lab.preferences import read_pairs, write_pairs
@@ -89,18 +89,17 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     if not reading.pairs:
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     policy, tokenizer = models.load(request.model, request.seed)
-    encoding = encode_pairs(
-        tokenizer, reading.pairs, request.max_length or preset.max_length, request.whole_yield
-    )
+    max_length = min(request.max_length or preset.max_length, models.positions(policy) or 1 << 30)
+    encoding = encode_pairs(tokenizer, reading.pairs, max_length, request.whole_yield)
     problems = list(map(str, reading.problems + encoding.refused))
     train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
     if not train_pairs:
         raise PairsError("no pair is left to train on")
     settings = settings_for(request, preset, models.parameters(policy), len(train_pairs))
-    reference = None
-    if request.reference:
-        models.check_same_vocabulary(tokenizer, request.reference)
-        reference = models.load_frozen(request.reference, request.seed)[0]
+    reference, named = None, request.reference or (request.method == "dpo" and models.base_of(request.model))
+    if named:  # of an adapter the reference is its base
+        models.check_same_tokens(tokenizer, named, used_ids(encoding.pairs))
+        reference = models.load_frozen(named, request.seed)[0]
     counts = {"train": len(train_pairs), "held_out": len(held_out), "left_out": len(problems)}
     record = {
         "request": {**asdict(request), "out": str(request.out), "resume": False},
@@ -117,13 +116,13 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     if accelerator.is_main_process:
         _claim_folder(request, record, [pair.pair for pair in held_out])
     accelerator.wait_for_everyone()
-    judge = _Judge(accelerator, held_out, pad_id(tokenizer), settings, request.beta or preset.beta)
+    judge = _Judge(accelerator, held_out, pad_id(tokenizer, reference), settings, request.beta or preset.beta)
     before = judge.log_probs(policy)
     ref = _zeros(before) if isinstance(settings.objective, CPL) else before
     ref = judge.log_probs(reference) if reference else ref
     trained = time.perf_counter()
     log = training.train(
-        policy, train_pairs, pad_id(tokenizer), settings, reference, request.out, request.resume
+        policy, train_pairs, pad_id(tokenizer, reference), settings, reference, request.out, request.resume
     )
     trained = time.perf_counter() - trained
     after = judge.log_probs(policy)

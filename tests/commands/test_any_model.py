@@ -1,0 +1,69 @@
+"""Models from elsewhere: tokens that somebody added, few positions, a smaller type."""
+
+import json
+
+from dpoq_lab import models
+from dpoq_lab.commands import cli
+from dpoq_lab.preferences import Pair, write_pairs
+
+
+def test_a_policy_with_an_added_unused_token_is_compared_by_the_ids_used(tmp_path):
+    """A [PAD] that somebody added makes the vocabulary larger and changes no score."""
+    tokenizer = models.tiny_tokenizer()
+    base = models.build(tokenizer, 32, 1, seed=3)
+    models.save(base, tokenizer, tmp_path / "base")
+    write_pairs([Pair(f"Sky {k}?", "It is blue.", "It is soup.") for k in range(6)], tmp_path / "pairs.jsonl")
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    base.resize_token_embeddings(len(tokenizer))
+    models.save(base, tokenizer, tmp_path / "padded")
+    asked = ["inspect", "--reference", str(tmp_path / "base"), "--pairs", str(tmp_path / "pairs.jsonl")]
+    assert cli.main([*asked, "--policy", str(tmp_path / "padded"), "--out", str(tmp_path / "seen")]) == 0
+    summary = json.loads((tmp_path / "seen" / "summary.json").read_text())
+    assert abs(summary["chosen_reward_sum_mean"]) < 0.01  # the added row takes next to no mass
+
+
+def test_a_model_with_few_positions_caps_and_says_so(tmp_path, capsys):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    tokenizer = models.tiny_tokenizer()
+    small = GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=len(tokenizer),
+            n_embd=16,
+            n_layer=1,
+            n_head=2,
+            n_positions=24,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    )
+    models.save(small, tokenizer, tmp_path / "gpt2")
+    write_pairs([Pair("Sky?\n" * 4, "yes\n" * 40, "no\n" * 40)], tmp_path / "pairs.jsonl")
+    asked = ["inspect", "--policy", str(tmp_path / "gpt2"), "--reference", str(tmp_path / "gpt2")]
+    assert cli.main([*asked, "--pairs", str(tmp_path / "pairs.jsonl"), "--out", str(tmp_path / "seen")]) == 0
+    assert "cut at 24 tokens, as many as the model has positions for" in capsys.readouterr().out
+    train = [
+        "train",
+        "--preset",
+        "ci",
+        "--model",
+        str(tmp_path / "gpt2"),
+        "--pairs",
+        str(tmp_path / "pairs.jsonl"),
+    ]
+    assert cli.main([*train, "--out", str(tmp_path / "run"), "--held-out", "0"]) == 0
+    assert models.positions("tiny") == 512
+
+
+def test_inspect_in_bfloat16_is_near_to_float32(tmp_path):
+    write_pairs([Pair("Sky?", "It is blue.", "It is soup.")], tmp_path / "pairs.jsonl")
+    other = models.build(models.tiny_tokenizer(), 32, 1, seed=1)
+    models.save(other, models.tiny_tokenizer(), tmp_path / "other")
+    asked = ["inspect", "--policy", str(tmp_path / "other"), "--reference", "tiny"]
+    margins = []
+    for dtype in ("float32", "bfloat16"):
+        out = ["--pairs", str(tmp_path / "pairs.jsonl"), "--out", str(tmp_path / dtype), "--dtype", dtype]
+        assert cli.main([*asked, *out]) == 0
+        margins.append(json.loads((tmp_path / dtype / "summary.json").read_text())["margin_mean"])
+    assert margins[0] != margins[1]
+    assert abs(margins[0] - margins[1]) < 0.02
