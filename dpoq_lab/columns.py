@@ -128,7 +128,10 @@ def _replies(left: dict, how: How) -> tuple[Any, Any, dict]:
             "is one reply with a label of its own, as KTO trains on; a pair needs two replies to one prompt",
         )
     missing = next(name for name in ("chosen", "rejected") if name not in left)
-    raise FieldError(missing, "is missing")
+    known = {*PROMPTS, *CHATS, *SYSTEMS, "chosen", "rejected", "tools"}
+    others = [str(n) for n, value in left.items() if n not in known and not _describes(str(n), value)]
+    which = f"; of {', '.join(others)} say which with --chosen-field and --rejected-field" if others else ""
+    raise FieldError(missing, f"is missing{which}")
 
 
 def _taken(left: dict, chosen: str, rejected: str) -> tuple[Any, Any, dict]:
@@ -197,8 +200,12 @@ def _take_named_prompt(left: dict, found: Canonical) -> None:
     named = {name: left.pop(name) for name in (*CHATS, *PROMPTS) if name in left}
     named = {name: value for name, value in named.items() if name not in CHATS or value != found.chosen}
     said = {name: value for name, value in named.items() if value not in (None, "", [])}
-    if isinstance(said.get("context"), str):
-        raise FieldError("context", "conditions the reply and is not read; put it into the prompt")
+    for name in CHATS:
+        if isinstance(said.get(name), str):
+            how = (
+                "put it into the prompt" if len(said) > 1 else f"--prompt-field {name} takes it as it stands"
+            )
+            raise FieldError(name, f"conditions the reply and is text, not messages; {how}")
     if said.keys() == {"instruction", "input"}:
         said = {"instruction": _with_input(said["instruction"], said["input"])}
     if not said and "prompt" in named:

@@ -158,6 +158,16 @@ REFUSED = {  # record, field, a word of the message
         "context",
         "conditions",
     ),
+    "a conversation as text": (
+        {"conversation": "Human: Sky?", "chosen": BLUE, "rejected": SOUP},
+        "conversation",
+        "--prompt-field conversation",
+    ),
+    "replies under other names": (
+        {"prompt": "Sky?", "good": BLUE, "bad": SOUP},
+        "chosen",
+        "of good, bad say which with --chosen-field",
+    ),
     "two prompts": (
         {"prompt": "Sky?", "question": "Sea?", "chosen": BLUE, "rejected": SOUP},
         "question",

@@ -91,7 +91,21 @@ BARS: list[Case] = [
 ]
 
 
-def _wrong_reward(**changed: Any) -> Callable[..., float]:
+def _squares(x: Array) -> Array:
+    return np.sum(x**2, axis=1)
+
+
+def _gain(eps: Array, phi: Array, ref: Array) -> Array:
+    return _squares(eps - ref) - _squares(eps - phi)
+
+
+def _wrong_reward(
+    ratio: Callable = lambda mine, theirs: np.sum(mine - theirs),
+    gain: Callable = _gain,
+    levels: Callable = np.mean,
+    scale: Callable = lambda T, omega: T * omega,
+    weights: Callable = lambda beta, gamma: (beta, gamma),
+) -> Callable[..., float]:
     """`joint_reward` with one thing done in another way."""
 
     def wrong(
@@ -102,17 +116,17 @@ def _wrong_reward(**changed: Any) -> Callable[..., float]:
         ref: Array,
         T: int,
         omega: float,
-        *weights: float,
+        *given: float,
     ) -> float:
-        (beta, gamma), norm = weights, changed.get("norm", lambda x: np.sum(x**2, axis=1))
-        words = changed.get("words", np.sum)(log_pi - log_pi_ref)
-        gain = changed.get("levels", np.mean)(norm(eps - ref) - norm(eps - phi))
-        steps = changed.get("T", T) * omega * changed.get("sign", 1) * gain
-        return float(
-            changed.get("beta", beta) * words + changed.get("gamma", lambda b, g: g)(beta, gamma) * steps
-        )
+        beta, gamma = weights(*given)
+        steps = scale(T, omega) * levels(gain(eps, phi, ref))
+        return float(beta * ratio(log_pi, log_pi_ref) + gamma * steps)
 
     return wrong
+
+
+def _gain_by(norm: Callable) -> Callable:
+    return lambda eps, phi, ref: norm(eps - ref) - norm(eps - phi)
 
 
 EXERCISES = {
@@ -122,29 +136,67 @@ EXERCISES = {
         [
             (
                 "the sign of the drawing is off: a smaller error than the reference's is a gain.",
-                _wrong_reward(sign=-1),
+                _wrong_reward(gain=lambda *x: -_gain(*x)),
             ),
-            ("the words are added up, not averaged.", _wrong_reward(words=np.mean)),
+            (
+                "the sign of the words is off: it is log pi less log pi_ref.",
+                _wrong_reward(ratio=lambda mine, theirs: np.sum(theirs - mine)),
+            ),
+            (
+                "the sign of both parts is off: what the policy does better than the reference is a gain.",
+                lambda *case: -joint_reward(*case),
+            ),
+            (
+                "the words lack the reference: it is log pi less log pi_ref.",
+                _wrong_reward(ratio=lambda mine, theirs: np.sum(mine)),
+            ),
+            (
+                "the words are added up, not averaged.",
+                _wrong_reward(ratio=lambda mine, theirs: np.mean(mine - theirs)),
+            ),
             ("over the levels it is a mean, times T: not a sum.", _wrong_reward(levels=np.sum)),
             (
+                "you have added up the levels: it is their mean, times T.",
+                _wrong_reward(levels=np.sum, scale=lambda T, omega: omega),
+            ),
+            (
                 "the errors are squared norms; you have not squared.",
-                _wrong_reward(norm=lambda x: np.sqrt(np.sum(x**2, axis=1))),
+                _wrong_reward(gain=_gain_by(lambda x: np.sqrt(_squares(x)))),
             ),
             (
                 "a squared norm is the sum over the entries of eps, not their mean.",
-                _wrong_reward(norm=lambda x: np.mean(x**2, axis=1)),
+                _wrong_reward(gain=_gain_by(lambda x: np.mean(x**2, axis=1))),
             ),
-            ("T is missing: the mean over levels stands for a sum of T.", _wrong_reward(T=1)),
+            (
+                "axis 0 holds the levels: add up the entries along axis 1, then average the levels.",
+                _wrong_reward(gain=_gain_by(lambda x: np.sum(x**2, axis=0))),
+            ),
+            (
+                "both guesses are compared with eps, the noise that was added; yours with each other.",
+                _wrong_reward(gain=lambda eps, phi, ref: _squares(phi - ref)),
+            ),
+            ("T and omega are missing.", _wrong_reward(scale=lambda T, omega: 1)),
+            (
+                "T is missing: the mean over levels stands for a sum of T.",
+                _wrong_reward(scale=lambda T, omega: omega),
+            ),
+            ("omega is missing, the weight of a level's error.", _wrong_reward(scale=lambda T, omega: T)),
+            (
+                "beta and gamma are swapped: beta is the weight of the words.",
+                _wrong_reward(weights=lambda b, g: (g, b)),
+            ),
             (
                 "the drawing has the weight gamma of its own, not beta.",
-                _wrong_reward(gamma=lambda b, g: b),
+                _wrong_reward(weights=lambda b, g: (b, b)),
             ),
-            ("gamma is missing.", _wrong_reward(gamma=lambda b, g: 1.0)),
-            ("beta is missing.", _wrong_reward(beta=1.0)),
             (
-                "that is the words alone; the drawing is missing.",
-                _wrong_reward(gamma=lambda b, g: 0.0),
+                "the words have the weight beta of their own, not gamma.",
+                _wrong_reward(weights=lambda b, g: (g, g)),
             ),
+            ("gamma is missing.", _wrong_reward(weights=lambda b, g: (b, 1))),
+            ("beta is missing.", _wrong_reward(weights=lambda b, g: (1, g))),
+            ("that is the words alone; the drawing is missing.", _wrong_reward(weights=lambda b, g: (b, 0))),
+            ("that is the drawing alone; the words are missing.", _wrong_reward(weights=lambda b, g: (0, g))),
         ],
     ),
     "13.2": Exercise(
@@ -175,6 +227,26 @@ EXERCISES = {
                 lambda R, b, g: (optimum(R, b, g)[0], np.exp(R / g) / np.exp(R / g).sum(axis=0)),
             ),
             (
+                "V* of the words has the weight gamma inside: gamma log mean e^(R/gamma). Yours has beta.",
+                lambda R, b, g: _optimum(R, b, g, lambda x: b * logsumexp(x / b, axis=1, b=1 / x.shape[1])),
+            ),
+            (
+                "V* of the words is E[R] under pi* less gamma KL; yours lacks the KL.",
+                lambda R, b, g: _optimum(R, b, g, lambda x: (optimum(x, b, g)[1] * x).sum(axis=1)),
+            ),
+            (
+                "the words' law is uniform; the refiner moves as well.",
+                lambda R, b, g: (np.full(len(R), 1 / len(R)), optimum(R, b, g)[1]),
+            ),
+            (
+                "the pictures' law is not normalised: it is to sum to 1 after each of the words.",
+                lambda R, b, g: (optimum(R, b, g)[0], np.exp(R / g)),
+            ),
+            (
+                "the order is swapped: the law of the words first, then that of the pictures.",
+                lambda R, b, g: optimum(R, b, g)[::-1],
+            ),
+            (
                 "the words' law is not normalised.",
                 lambda R, b, g: (_raw(R, b, g), optimum(R, b, g)[1]),
             ),
@@ -200,6 +272,18 @@ EXERCISES = {
             (
                 "a stage's first moves count as well as its last.",
                 lambda w, s: _lower(w[:, -1], s[:, -1]),
+            ),
+            (
+                'return the names of the stages, "refiner" or "generator", not true and false.',
+                lambda w, s: w.sum(axis=1) < s.sum(axis=1),
+            ),
+            (
+                "of the drawing the last step alone is looked at; all five are added up.",
+                lambda w, s: _lower(w.sum(axis=1), s[:, -1]),
+            ),
+            (
+                "of the words the last one alone is looked at; all three are added up.",
+                lambda w, s: _lower(w[:, -1], s.sum(axis=1)),
             ),
             (
                 "a sum below 0 is no verdict; compare the two sums.",
