@@ -2,13 +2,16 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import audit, noted
-from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
 from dpoq_lab.preferences import Pair, read_pairs, usable_pairs
 from dpoq_lab.sources import Problem
 from dpoq_lab.views.token_view import visible, who_said_what
+
+if TYPE_CHECKING:
+    from dpoq_lab.encoding import EncodedPair, Response
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def check(
     reading = read_pairs(source, how)
     pairs, problems, truncated, first = reading.pairs, list(reading.problems), None, None
     if model is not None:
+        from dpoq_lab.encoding import encode_pairs
         from dpoq_lab.models import load_tokenizer
 
         encoding = encode_pairs(load_tokenizer(model), pairs, max_length)
@@ -76,7 +80,7 @@ def _as_text(pair: Pair) -> list[str]:
     return lines
 
 
-def _as_tokens(encoded: EncodedPair) -> list[str]:
+def _as_tokens(encoded: "EncodedPair") -> list[str]:
     """A pair as the model reads it, each action in brackets."""
     lines = [f"the first pair ({encoded.pair.where}) as the model reads it; what it chose stands in [ ]:"]
     for name in ("chosen", "rejected"):

@@ -1,7 +1,6 @@
 """The exercises of lesson 13: solutions, cases, and the mistakes that are named."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -78,13 +77,16 @@ GAMES: list[Case] = [
 BARS: list[Case] = [
     (np.array([[0.0, -0.6, -0.3]]), np.array([[0.1, 0.1, 0.2, -0.7, 0.1]])),
     (
-        np.array([[-0.5, 0.3, 0.4], [-0.2, -0.2, -0.2], [0.2, -0.5, 0.4], [-0.5, 0.3, -0.6]]),
+        np.array(
+            [[-0.5, 0.3, 0.4], [-0.2, -0.2, -0.2], [0.2, -0.5, 0.4], [-0.5, 0.3, -0.6], [0.3, -0.6, 0.2]]
+        ),
         np.array(
             [
                 [-0.2, -0.3, 0.2, 0.1, 0.0],
                 [-0.3, 0.0, -0.5, 0.3, -0.4],
                 [-0.1, 0.0, 0.3, 0.2, 0.1],
                 [0.2, 0.3, -0.5, -0.3, -0.2],
+                [0.1, 0.1, 0.2, 0.0, -0.3],
             ]
         ),
     ),

@@ -121,5 +121,5 @@ def lineup(some: Failures, n: int = 6) -> Figure:
             pixel_picture(images, x, 48, 112),
             *(label(x, 182 + 20 * k, text, kind="small") for k, text in enumerate(sums)),
         ]
-    reading = "Each is the fault of one stage: the words name the wrong corner, or the picture does not obey."
+    reading = "Each is the fault of one stage: the words are wrong, or the picture does not obey."
     return Figure("".join(parts), 970, 212, LINEUP_ALT, reading)
