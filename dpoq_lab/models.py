@@ -82,6 +82,16 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
         raise ModelError(f"{name}: has no tokenizer that can be loaded: {_one_line(error)}") from error
 
 
+def with_template(tokenizer: PreTrainedTokenizerFast, path: str | None) -> PreTrainedTokenizerFast:
+    """The tokenizer with the chat template of a file, if one is given. Raises ModelError."""
+    if path is not None:
+        try:
+            tokenizer.chat_template = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{path}: no chat template that can be read: {_one_line(error)}") from error
+    return tokenizer
+
+
 def base_of(name: str) -> str | None:
     """The base of a LoRA adapter folder; None for any other model. Raises ModelError if it names none."""
     try:

@@ -43,18 +43,20 @@ def check(
     max_length: int = 512,
     how: How = BY_NAME,
     held_out: str | None = None,
+    chat_template: str | None = None,
 ) -> Report:
-    """Read and validate `source`; with `model`, tokenise too; with `held_out`, look for its prompts.
+    """Read and validate `source`; with `model`, tokenise too, by a file `chat_template` if there is one.
 
+    With `held_out`, its prompts are looked for.
     Raises PairsError, ModelError.
     """
     reading = read_pairs(source, how)
     pairs, problems, truncated, first = reading.pairs, list(reading.problems), None, None
     if model is not None:
         from dpoq_lab.encoding import encode_pairs
-        from dpoq_lab.models import load_tokenizer
+        from dpoq_lab.models import load_tokenizer, with_template
 
-        encoding = encode_pairs(load_tokenizer(model), pairs, max_length)
+        encoding = encode_pairs(with_template(load_tokenizer(model), chat_template), pairs, max_length)
         pairs, truncated = [encoded.pair for encoded in encoding.pairs], encoding.truncated
         problems += encoding.refused
         first = next(iter(encoding.pairs), None)

@@ -131,6 +131,7 @@ HOW = {
 def _add_how(command: argparse.ArgumentParser) -> None:
     for name, what in HOW.items():
         command.add_argument(f"--{name.replace('_', '-')}", metavar="NAME", help=what)
+    command.add_argument("--chat-template", metavar="FILE", help="a template in place of the tokenizer's")
 
 
 def _how(arguments: argparse.Namespace) -> "How":
@@ -183,7 +184,9 @@ def _check(arguments: argparse.Namespace) -> int:
     from dpoq_lab.commands.check import check
 
     how, held_out = _how(arguments), arguments.held_out
-    report = check(arguments.pairs, arguments.model, arguments.max_length, how, held_out)
+    report = check(
+        *(arguments.pairs, arguments.model, arguments.max_length), how, held_out, arguments.chat_template
+    )
     print(report.text())
     return 1 if report.problems else 0
 
@@ -207,6 +210,7 @@ def _train(arguments: argparse.Namespace) -> int:
         "resume",
         "whole_yield",
         "max_length",
+        "chat_template",
     )
     asked = {name: getattr(arguments, name) for name in names}
     request = Request(model=arguments.model or preset.model, how=_how(arguments), **asked)
@@ -224,7 +228,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     if reference is None:
         raise Misuse("--reference is needed: only a LoRA adapter names the model that it began from")
     models = {"policy": arguments.policy, "reference": reference}
-    names = ("beta", "max_length", "whole_yield", "limit", "dtype")
+    names = ("beta", "max_length", "whole_yield", "limit", "dtype", "chat_template")
     asked = {name: getattr(arguments, name) for name in names}
     scored = score(**models, rows=arguments.pairs, how=_how(arguments), **asked)
     print(summary_lines(scored.write(arguments.out), arguments.out, scored.problems))

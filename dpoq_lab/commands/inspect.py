@@ -82,6 +82,7 @@ def score(
     how: How = BY_NAME,
     limit: int | None = None,
     dtype: str = "float32",
+    chat_template: str | None = None,
 ) -> Scored:
     """Score every token of preference pairs under a policy and its reference (eq. 11).
 
@@ -99,6 +100,7 @@ def score(
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     if tokenizer is None:
         tokenizer = models.load_tokenizer(str(policy))
+    tokenizer = models.with_template(tokenizer, chat_template)
     notes, most = dict(reading.notes()), [models.positions(_of(model)) for model in (policy, reference)]
     room = min(max_length, *(n for n in most if n))
     if room < max_length:

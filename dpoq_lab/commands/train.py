@@ -47,6 +47,7 @@ class Request:
     whole_yield: bool = False  # score all that the chat template writes for a reply, as TRL does
     max_length: int | None = None
     how: How = BY_NAME
+    chat_template: str | None = None
 
 
 def train(model: str | Path, rows: Rows, out: str | Path, preset: str | None = None, **options: Any) -> dict:
@@ -55,9 +56,9 @@ def train(model: str | Path, rows: Rows, out: str | Path, preset: str | None = N
     `rows` as for `score`; `preset` is `ci`, `laptop` or `gpu` (default: what this machine gets). `options`
     are the fields of `Request`: `method` ("dpo", "sft" or "cpl"), `reference`, `beta`, `lr` (per AdamW step),
     `epochs`, `batch_size` (pairs a step), `seed`, `held_out` (a share), `resume`, `whole_yield`, `max_length`
-    (tokens of prompt + response) and `how` the source is read. Returns the record that `run.json` holds.
-    Raises TypeError for arguments of another kind, RunError if `out` holds
-    another run, and PairsError, ModelError or TrainingError with one clear line each.
+    (tokens of prompt + response), `how` the source is read, `chat_template` (a file). Returns the record that
+    `run.json` holds. Raises TypeError for arguments of another kind, RunError if `out` holds another run, and
+    PairsError, ModelError or TrainingError with one clear line each.
     """
     if not isinstance(model, str | Path):
         raise TypeError(f"model is {kind_of(model)}, not a name or a folder")
@@ -89,6 +90,7 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     if not reading.pairs:
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     policy, tokenizer = models.load(request.model, request.seed)
+    tokenizer = models.with_template(tokenizer, request.chat_template)
     max_length = min(request.max_length or preset.max_length, models.positions(policy) or 1 << 30)
     encoding = encode_pairs(tokenizer, reading.pairs, max_length, request.whole_yield)
     problems = list(map(str, reading.problems + encoding.refused))

@@ -67,3 +67,24 @@ def test_inspect_in_bfloat16_is_near_to_float32(tmp_path):
         margins.append(json.loads((tmp_path / dtype / "summary.json").read_text())["margin_mean"])
     assert margins[0] != margins[1]
     assert abs(margins[0] - margins[1]) < 0.02
+
+
+def test_a_chat_template_is_taken_from_a_file(tmp_path, capsys):
+    turn = "{{ m['role'] }}:\n{{ m['content'] }}{% if m['role'] == 'assistant' %}<|end|>{% endif %}\n"
+    begin = "{% if add_generation_prompt %}assistant:\n{% endif %}"
+    template = "{% for m in messages %}" + turn + "{% endfor %}" + begin
+    (tmp_path / "t.jinja").write_text(template)
+    rows = '{"question": "Sky?", "chosen": "Blue.", "rejected": "Soup."}'
+    (tmp_path / "pairs.jsonl").write_text(rows)
+    told = ["--pairs", str(tmp_path / "pairs.jsonl"), "--chat-template", str(tmp_path / "t.jinja")]
+    assert cli.main(["check", told[1], "--model", "tiny", *told[2:]]) == 0
+    own = capsys.readouterr().out
+    assert cli.main(["check", told[1], "--model", "tiny"]) == 0
+    assert own != capsys.readouterr().out
+    train = ["train", "--preset", "ci", "--model", "tiny", "--held-out", "0", "--out", str(tmp_path / "run")]
+    assert cli.main([*train, *told]) == 0
+    assert models.load_tokenizer(str(tmp_path / "run")).chat_template == template
+    inspect = ["inspect", "--policy", "tiny", "--reference", "tiny", "--out", str(tmp_path / "seen")]
+    assert cli.main([*inspect, *told]) == 0
+    assert cli.main([*inspect, *told[:2], "--chat-template", str(tmp_path / "none")]) == 1
+    assert "no chat template that can be read" in capsys.readouterr().err

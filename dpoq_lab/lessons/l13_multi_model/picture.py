@@ -41,12 +41,12 @@ class Failures:
     steps: Tensor
 
 
-def failures(base: System, joint: System, seed: int, n: int = 240) -> Failures:
-    """The failures with one culprit among n new drawings of the base."""
+def failures(base: System, joint: System, seed: int, n: int = 240, any_picture: bool = False) -> Failures:
+    """The failures with one culprit among n new drawings of the base; clean ones, or of `any_picture`."""
     asked = world.prompts(n, stream(seed, "prompts"))
     found = recipe.drawn(base, asked, stream(seed, "shown"))
     judged = recipe.verdict(base, found)
-    some = ~judged.right & (judged.named != judged.obeyed) & judged.clean
+    some = ~judged.right & (judged.named != judged.obeyed) & (judged.clean | any_picture)
     found = found.take(some)
     return Failures(found, ~judged.named[some], *recipe.r_hat(joint, base, found))
 

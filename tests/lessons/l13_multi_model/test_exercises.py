@@ -76,3 +76,8 @@ def test_blame_by_the_sign_of_a_difference_is_right():
         return np.where(gap < 0, "refiner", "generator").tolist()
 
     assert judge(EXERCISES["13.3"], mine) == CORRECT
+
+
+def test_names_for_the_drawings_are_asked_for_and_not_a_mask():
+    verdict = judge(EXERCISES["13.3"], lambda words, steps: words.sum(axis=1) < steps.sum(axis=1))
+    assert "not true and false" in verdict

@@ -44,3 +44,8 @@ def test_a_picture_appears_patch_by_patch(some):
         assert (shown >= 0).sum() == 4 * n
         assert (shown == whole)[shown >= 0].all()
     assert set(torch.unique(whole).tolist()) <= {0, 1}
+
+
+def test_smeared_pictures_count_only_where_they_are_asked_for(some):
+    more = failures(stored("base"), stored("joint"), SHOWN, any_picture=True)
+    assert len(more.words) > len(some.words)
