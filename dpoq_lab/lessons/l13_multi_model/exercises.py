@@ -107,7 +107,7 @@ def _wrong_reward(
     levels: Callable = np.mean,
     scale: Callable = lambda T, omega: T * omega,
     weights: Callable = lambda beta, gamma: (beta, gamma),
-) -> Callable[..., float]:
+) -> Callable:
     """`joint_reward` with one thing done in another way."""
 
     def wrong(
@@ -119,10 +119,10 @@ def _wrong_reward(
         T: int,
         omega: float,
         *given: float,
-    ) -> float:
+    ) -> float | Array:
         beta, gamma = weights(*given)
         steps = scale(T, omega) * levels(gain(eps, phi, ref))
-        return float(beta * ratio(log_pi, log_pi_ref) + gamma * steps)
+        return beta * ratio(log_pi, log_pi_ref) + gamma * steps
 
     return wrong
 
@@ -172,6 +172,14 @@ EXERCISES = {
             (
                 "axis 0 holds the levels: add up the entries along axis 1, then average the levels.",
                 _wrong_reward(gain=_gain_by(lambda x: np.sum(x**2, axis=0))),
+            ),
+            (
+                "yours has one number for each entry of eps; at one level they are added up.",
+                _wrong_reward(gain=_gain_by(lambda x: x**2), levels=lambda levels: np.mean(levels, axis=0)),
+            ),
+            (
+                "yours has one number for each level; it is their mean.",
+                _wrong_reward(levels=lambda levels: levels),
             ),
             (
                 "both guesses are compared with eps, the noise that was added; yours with each other.",
