@@ -130,6 +130,11 @@ def positions(model: PreTrainedModel | str) -> int | None:
     return found if isinstance(found, int) and found > 0 else None
 
 
+def room(max_length: int, *of: PreTrainedModel | str) -> int:
+    """The tokens that prompt and response may have: `max_length`, or the fewest positions of the models."""
+    return min([max_length, *filter(None, map(positions, of))])
+
+
 def load_frozen(
     name: str, seed: int = 0, dtype: torch.dtype = torch.float32
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:

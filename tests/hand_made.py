@@ -1,7 +1,9 @@
 """What several tests share: scores made by hand, a KL by state, tables read, controls moved through."""
 
+import json
 import re
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -72,3 +74,9 @@ def redraws(choice, controls):
 def positions(control):
     """The options of a choice, or twelve values of a slider."""
     return getattr(control, "options", None) or np.linspace(control.min, control.max, 12).tolist()
+
+
+def rows_of(record: Path) -> dict[str, set[str]]:
+    """The names of the rows of each table that a study has written."""
+    tables = json.loads(record.read_text(encoding="utf-8"))["tables"]
+    return {table: set(rows) for table, rows in tables.items()}

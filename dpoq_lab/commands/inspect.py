@@ -101,8 +101,7 @@ def score(
     if tokenizer is None:
         tokenizer = models.load_tokenizer(str(policy))
     tokenizer = models.with_template(tokenizer, chat_template)
-    notes, most = dict(reading.notes()), [models.positions(_of(model)) for model in (policy, reference)]
-    room = min(max_length, *(n for n in most if n))
+    notes, room = dict(reading.notes()), models.room(max_length, _of(policy), _of(reference))
     if room < max_length:
         notes[f"cut at {room} tokens, as many as the model has positions for"] = len(reading.pairs)
     encoding = encode_pairs(tokenizer, reading.pairs[:limit], room, whole_yield)

@@ -91,7 +91,7 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
         raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
     policy, tokenizer = models.load(request.model, request.seed)
     tokenizer = models.with_template(tokenizer, request.chat_template)
-    max_length = min(request.max_length or preset.max_length, models.positions(policy) or 1 << 30)
+    max_length = models.room(request.max_length or preset.max_length, policy)
     encoding = encode_pairs(tokenizer, reading.pairs, max_length, request.whole_yield)
     problems = list(map(str, reading.problems + encoding.refused))
     train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)

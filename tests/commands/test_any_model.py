@@ -1,6 +1,7 @@
 """Models from elsewhere: tokens that somebody added, few positions, a smaller type."""
 
 import json
+from types import SimpleNamespace
 
 from dpoq_lab import models
 from dpoq_lab.commands import cli
@@ -88,3 +89,10 @@ def test_a_chat_template_is_taken_from_a_file(tmp_path, capsys):
     assert cli.main([*inspect, *told]) == 0
     assert cli.main([*inspect, *told[:2], "--chat-template", str(tmp_path / "none")]) == 1
     assert "no chat template that can be read" in capsys.readouterr().err
+
+
+def test_the_fewest_positions_of_the_models_bound_the_tokens():
+    few, more, none = (SimpleNamespace(config=SimpleNamespace(n_positions=n)) for n in (24, 100, None))
+    assert models.room(512, few, more) == 24
+    assert models.room(20, few, more) == 20
+    assert models.room(512, none) == models.room(512, none, none) == 512

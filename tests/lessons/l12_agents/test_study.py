@@ -1,9 +1,8 @@
 """The study of lesson 12: its measures by hand, its record, and one run at the smallest size."""
 
-import json
-
 import numpy as np
 import pytest
+from hand_made import rows_of
 
 from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.intervals import contrast
@@ -76,11 +75,7 @@ def test_the_pairs_to_inspect_hold_calls_and_are_read_with_a_mask():
 def test_the_study_runs_at_the_smallest_size_and_keeps_its_models(tmp_path):
     table = run_study(STUDY, "agents", tmp_path, seeds=1, preset="ci")
     assert "best of 8 by the truth" in table
-    record = json.loads((tmp_path / "agents.json").read_text(encoding="utf-8"))
-    stored = stored_record("desk", "agents")["tables"]
-    assert {tool: set(rows) for tool, rows in record["tables"].items()} == {
-        tool: set(rows) for tool, rows in stored.items()
-    }
+    assert rows_of(tmp_path / "agents.json") == rows_of(data_folder() / "runs" / "desk" / "agents.json")
     kept = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
     assert kept == ["dpo-luck-removed", "dpo-masked", "dpo-unmasked", "sft-masked", "sft-unmasked"]
     assert len(kept) == len(KEPT)

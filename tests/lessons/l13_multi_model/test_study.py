@@ -1,9 +1,8 @@
 """The study of lesson 13: its measures by hand, its record, and one run at the smallest size."""
 
-import json
-
 import pytest
 import torch
+from hand_made import rows_of
 
 from dpoq_lab.intervals import contrast
 from dpoq_lab.lessons.l13_multi_model import recipe
@@ -78,9 +77,5 @@ def test_the_stored_systems_are_small():
 def test_the_study_runs_at_the_smallest_size_and_keeps_its_systems(tmp_path):
     table = run_study(STUDY, "systems", tmp_path, seeds=1, preset="ci")
     assert "second round, fresh pairs" in table
-    record = json.loads((tmp_path / "systems.json").read_text(encoding="utf-8"))
-    stored_tables = stored_record("pixels", "systems")["tables"]
-    assert {name: set(rows) for name, rows in record["tables"].items()} == {
-        name: set(rows) for name, rows in stored_tables.items()
-    }
+    assert rows_of(tmp_path / "systems.json") == rows_of(data_folder() / "runs" / "pixels" / "systems.json")
     assert sorted(path.stem for path in tmp_path.glob("*.safetensors")) == sorted(KEPT.values())
