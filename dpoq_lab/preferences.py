@@ -7,6 +7,7 @@ Every flaw of a file is reported as `file:line: field: what is wrong`, and all a
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -82,18 +83,26 @@ def read_pairs(source: Rows, how: How = BY_NAME) -> Reading:
     if it can hold no rows.
     """
     reading = Reading()
-    for where, record in records(source, how.split, how.config):
-        if isinstance(record, Problem):
-            reading.problems.append(record)
-            continue
-        try:
-            reading.pairs.append(parse_pair(record, where, how))
-        except FieldError as flaw:
-            reading.problems.append(Problem(where, flaw.field, str(flaw)))
-    if not reading.pairs and not reading.problems:
-        where = str(source) if isinstance(source, str | Path) else "rows"
-        reading.problems.append(Problem(where, "", "holds no pairs"))
+    for found in stream_pairs(source, how):
+        if isinstance(found, Problem):
+            reading.problems.append(found)
+        else:
+            reading.pairs.append(found)
     return reading
+
+
+def stream_pairs(source: Rows, how: How = BY_NAME) -> Iterator[Pair | Problem]:
+    """What `read_pairs` reads, one by one in the order of the source: a usable pair or what is wrong."""
+    empty = True
+    for where, record in records(source, how.split, how.config):
+        empty = False
+        try:
+            yield record if isinstance(record, Problem) else parse_pair(record, where, how)
+        except FieldError as flaw:
+            yield Problem(where, flaw.field, str(flaw))
+    if empty:
+        where = str(source) if isinstance(source, str | Path) else "rows"
+        yield Problem(where, "", "holds no pairs")
 
 
 def usable_pairs(source: Rows, how: How = BY_NAME) -> list[Pair]:

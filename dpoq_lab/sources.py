@@ -1,12 +1,14 @@
 """Records out of files and folders, each with its place: JSON in its shapes, csv, parquet, datasets.
 
-A record that cannot be read is a Problem with its line and does not lose the others.
+A record that cannot be read is a Problem with its line and does not lose the others. JSON lines, parquet and
+datasets are read as they are used; of a JSON array or a csv the text is held.
 """
 
 import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,16 +76,21 @@ def records(
 
 def _bytes(path: Path) -> bytes:
     """The content of a file, unpacked if it is gzipped."""
-    if path.suffix.lower() != ".gz":
-        return path.read_bytes()
+    return b"".join(_lines(path))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file one by one, unpacked if it is gzipped."""
+    packed = path.suffix.lower() == ".gz"
     try:
-        return gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
-        raise PairsError(f"{path}: cannot be unpacked: {error}") from error
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            yield from stream
+    except (OSError, EOFError, zlib.error) as error:
+        raise PairsError(f"{path}: cannot be {'unpacked' if packed else 'read'}: {error}") from error
 
 
 def _json_lines(path: Path, split: str | None = None) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(_bytes(path).split(b"\n"), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         where = f"{path}:{number}"
         text = _decode(line, path, number)
         if isinstance(text, Problem):
@@ -202,10 +209,11 @@ def _parquet(path: Path, split: str | None = None) -> Iterator[tuple[str, object
     import pyarrow.parquet
 
     try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
+        with pyarrow.parquet.ParquetFile(path) as table:
+            rows = (row for batch in table.iter_batches(1000) for row in batch.to_pylist())
+            yield from ((f"{path}:{number}", _dense(row)) for number, row in enumerate(rows, start=1))
     except (pyarrow.lib.ArrowException, OSError, UnicodeDecodeError) as error:
         raise PairsError(f"{path}: not a readable parquet file: {error}") from error
-    return ((f"{path}:{number}", _dense(row)) for number, row in enumerate(rows, start=1))
 
 
 def _dense(row: dict) -> dict:
