@@ -5,7 +5,9 @@ precision at 1 asks for the most suspicious token of a response.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -14,6 +16,8 @@ from dpoq_lab.encoding import flaw_mask
 from dpoq_lab.intervals import wilson_interval
 from dpoq_lab.rewards import ScoredPair, TokenScores
 
+Row = Sequence[Any] | np.ndarray  # a number or a label for each token of a response
+Changed = tuple[list[bool], list[bool]]  # for each token of both responses whether the other lacks it
 DETECTORS = ("-r", "surprisal of policy", "surprisal of reference")
 
 
@@ -44,7 +48,7 @@ def auroc(scores: Sequence[float] | np.ndarray, labels: Sequence[bool] | np.ndar
     return float(wins / (n * m))
 
 
-def precision_at_1(scores: list[list[float]], labels: list[list[bool]]) -> tuple[float, int]:
+def precision_at_1(scores: Sequence[Row], labels: Sequence[Row]) -> tuple[float, int]:
     """How often the top-scored token of a response is a positive, and over how many responses.
 
     Responses without a positive are left out; ties go to the earliest token.
@@ -66,37 +70,64 @@ def chance_of_a_hit(labels: list[list[bool]]) -> float:
     return float(np.mean([np.mean(row) for row in labels if any(row)]))
 
 
-def credit_report(pairs: list[ScoredPair]) -> dict:
+@dataclass(frozen=True)
+class Evidence:
+    """What one pair says of the detectors: suspicions and labels of its actions, rejected ones last.
+
+    `suspicion` holds each detector's rows of the chosen and the rejected response, `changed` which of their
+    actions the other response lacks, `marked` which actions of the rejected one overlap a flaw, if any.
+    """
+
+    suspicion: dict[str, tuple[np.ndarray, np.ndarray]]
+    changed: tuple[np.ndarray, np.ndarray]
+    marked: np.ndarray | None
+
+
+def changed_sides(pair: ScoredPair) -> Changed:
+    """`changed_tokens` of the chosen and of the rejected response."""
+    chosen, rejected = (scores.response.ids for scores in pair)
+    return changed_tokens(chosen, rejected), changed_tokens(rejected, chosen)
+
+
+def evidence(pair: ScoredPair, changed: Changed) -> Evidence:
+    """The evidence of a scored pair and its `changed_sides`, small enough to keep many."""
+    (chosen, rejected), (good, bad) = pair, map(suspicion, pair)
+    return Evidence(
+        {name: (_of_actions(chosen, good[name]), _of_actions(rejected, bad[name])) for name in DETECTORS},
+        (_of_actions(chosen, changed[0]), _of_actions(rejected, changed[1])),
+        _of_actions(rejected, flaw_mask(rejected.response)) if rejected.response.flaws else None,
+    )
+
+
+def _of_actions(scores: TokenScores, values: list) -> np.ndarray:
+    """Over the actions alone: nobody blames a policy for what another said."""
+    return np.array(values)[np.array(scores.response.actions)]
+
+
+def credit_report(pairs: Iterable[ScoredPair]) -> dict:
     """How well each detector finds bad tokens, against the truths that the pairs offer.
 
     `marks`: tokens of the rejected response that overlap a marked flaw (where there are marks).
     `rejected_only`: tokens of the rejected response that the chosen one lacks (a poor truth: most
     such tokens are harmless). `side`: among changed tokens, rejected-only against chosen-only.
     """
-    changed = [(_changed_actions(c, r), _changed_actions(r, c)) for c, r in pairs]
-    marked = [(pair[1], flaw_mask(pair[1].response)) for pair in pairs if pair[1].response.flaws]
-    report = {
-        "rejected_only": _locate([pair[1] for pair in pairs], [rejected for _, rejected in changed]),
-        "side": _tell_side(pairs, changed),
-    }
+    return report_of([evidence(pair, changed_sides(pair)) for pair in pairs])
+
+
+def report_of(found: list[Evidence]) -> dict:
+    """`credit_report` from the evidence of its pairs."""
+    marked = [each for each in found if each.marked is not None]
+    report = {"rejected_only": _locate(found, [each.changed[1] for each in found]), "side": _tell_side(found)}
     if marked:
-        report["marks"] = _locate([scores for scores, _ in marked], [labels for _, labels in marked])
+        report["marks"] = _locate(marked, [each.marked for each in marked if each.marked is not None])
     return report
 
 
-def _changed_actions(scores: TokenScores, other: TokenScores) -> list[bool]:
-    """`changed_tokens` of a response, of those the policy chose."""
-    changed = changed_tokens(scores.response.ids, other.response.ids)
-    return [new and mine for new, mine in zip(changed, scores.response.actions, strict=True)]
-
-
-def _locate(responses: list[TokenScores], labels: list[list[bool]]) -> dict:
-    """Over the actions alone: nobody blames a policy for what another said."""
-    labels = [_picked(row, s.response.actions) for s, row in zip(responses, labels, strict=True)]
-    pooled = [label for row in labels for label in row]
-    table = {"tokens": len(pooled), "share_positive": round(float(np.mean(pooled)), 4)}
+def _locate(found: list[Evidence], labels: list[np.ndarray]) -> dict:
+    pooled = np.concatenate(labels)
+    table: dict = {"tokens": len(pooled), "share_positive": round(float(np.mean(pooled)), 4)}
     for name in DETECTORS:
-        rows = [_picked(suspicion(scores)[name], scores.response.actions) for scores in responses]
+        rows = [each.suspicion[name][1] for each in found]
         p_at_1, n = precision_at_1(rows, labels)
         table[name] = _auroc_with_interval(rows, labels) | {
             "precision_at_1": round(p_at_1, 4),
@@ -106,29 +137,21 @@ def _locate(responses: list[TokenScores], labels: list[list[bool]]) -> dict:
     return table
 
 
-def _tell_side(pairs: list[ScoredPair], changed: list[tuple[list[bool], list[bool]]]) -> dict:
+def _tell_side(found: list[Evidence]) -> dict:
+    labels = [np.repeat([False, True], [mask.sum() for mask in each.changed]) for each in found]
     table = {}
     for name in DETECTORS:
-        values, labels = [], []
-        for pair, masks in zip(pairs, changed, strict=True):
-            row = [_picked(suspicion(scores)[name], mask) for scores, mask in zip(pair, masks, strict=True)]
-            values.append(row[0] + row[1])
-            labels.append([False] * len(row[0]) + [True] * len(row[1]))
-        table[name] = _auroc_with_interval(values, labels) | {"tokens": sum(map(len, labels))}
+        rows = [
+            np.concatenate([row[mask] for row, mask in zip(each.suspicion[name], each.changed, strict=True)])
+            for each in found
+        ]
+        table[name] = _auroc_with_interval(rows, labels) | {"tokens": sum(map(len, labels))}
     return table
 
 
-def _picked(values: list, mask: list[bool]) -> list:
-    return [value for value, picked in zip(values, mask, strict=True) if picked]
-
-
-def _auroc_with_interval(values: list[list[float]], labels: list[list[bool]], draws: int = 200) -> dict:
+def _auroc_with_interval(values: list[np.ndarray], labels: list[np.ndarray], draws: int = 200) -> dict:
     """AUROC over all tokens, with a seeded 95% bootstrap interval over responses (or pairs)."""
-
-    arrays = [
-        (np.asarray(v, dtype=float), np.asarray(row, dtype=bool))
-        for v, row in zip(values, labels, strict=True)
-    ]
+    arrays = list(zip(values, labels, strict=True))
 
     def pooled(rows: Iterable[int]) -> float:
         return auroc(*(np.concatenate(column) for column in zip(*(arrays[i] for i in rows), strict=True)))

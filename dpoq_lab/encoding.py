@@ -25,7 +25,8 @@ class Response:
     characters of `text`, what follows the prompt as rendered, an appended EOS being empty at its end.
 
     `actions` marks the tokens that the policy chose (default: all). `tail` is what the chat template writes
-    after the last action; it is in no id.
+    after the last action; it is in no id. `ends` are the places of the tokens that close a turn: EOS, the
+    template's end of turn, and what it writes after the last.
     """
 
     prompt_ids: list[int]
@@ -37,6 +38,7 @@ class Response:
     actions: list[bool] = field(default_factory=list)
     eos_id: int | None = None
     tail: str = ""
+    ends: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.actions) != len(self.ids):
@@ -169,6 +171,7 @@ def encode_response(
         actions=mine[:room],
         eos_id=eos,
         tail="" if whole_yield else rendered.tail,
+        ends=tuple(k for k in range(min(room, len(ids))) if _closes(ids[k], offsets[k], rendered.turns, eos)),
     )
 
 
@@ -218,6 +221,15 @@ def _is_action(text: str, span: Span, turns: list[Turn]) -> bool:
                     raise BoundaryError(f"the tokenizer merges the reply with the template at {around!r}")
                 return True
     return False
+
+
+def _closes(token: int, span: Span, turns: list[Turn], eos: int) -> bool:
+    """Whether a token of a response is EOS, of an end of turn, or after the last one."""
+    return (
+        token == eos
+        or span[0] >= turns[-1].stop[0]
+        or any(a <= span[0] < b for a, b in (t.stop for t in turns))
+    )
 
 
 def _check_stops(

@@ -125,3 +125,15 @@ def checked_text(value: object, field: str) -> str:
 def _check_surrogates(text: str, field: str) -> None:
     if any("\ud800" <= c <= "\udfff" for c in text):
         raise FieldError(field, "holds a lone surrogate, which is not text")
+
+
+def who_said_what(messages: str | list[Message]) -> str:
+    """Text as it is; of messages a line each: who, the words, and the calls of tools."""
+    if isinstance(messages, str):
+        return messages
+    return "\n".join(" ".join(map(str, _parts(message))) for message in messages)
+
+
+def _parts(message: Message) -> list:
+    calls = [call.get("function", call) for call in message.get("tool_calls") or ()]
+    return [f"{message['role']}:", *filter(None, [message["content"]]), *calls]

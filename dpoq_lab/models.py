@@ -4,7 +4,6 @@ Names: `tiny` (built here, about 1M parameters, untrained), `smollm2-135m` (real
 a local folder, or a hub id. Weights come from safetensors or GGUF only; no remote code runs.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +99,10 @@ def base_of(name: str) -> str | None:
         raise ModelError(f"{name}: {_one_line(error)}") from error
 
 
-def check_same_tokens(tokenizer: PreTrainedTokenizerFast, reference: str, used: Iterable[int]) -> None:
-    """Raise ModelError unless the ids in `used` are the same tokens to the model `reference`."""
-    ids, theirs = sorted(set(used)), load_tokenizer(reference).get_vocab()
-    for token, i in zip(tokenizer.convert_ids_to_tokens(ids), ids, strict=True):
-        if theirs.get(token) != i:
-            raise ModelError(
-                f"{reference}: its vocabulary is not the policy's ({token!r} is {i} to one alone), so token "
-                "rewards have no meaning"
-            )
+def foreign_tokens(tokenizer: PreTrainedTokenizerFast, reference: str) -> dict[int, str]:
+    """The ids of a tokenizer that are other tokens, or none, to the model `reference`, with their text."""
+    theirs = load_tokenizer(reference).get_vocab()
+    return {i: token for token, i in tokenizer.get_vocab().items() if theirs.get(token) != i}
 
 
 def positions(model: PreTrainedModel | str) -> int | None:

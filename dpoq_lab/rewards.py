@@ -5,6 +5,7 @@ is the optimal advantage Q*(s_t, a_t) - V*(s_t) of pi = pi* in the convention of
 how much the token changed the soft value-to-go, not which reward was paid at it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,20 @@ from dpoq_lab.encoding import EncodedPair, Response, collate, pad_id
 from dpoq_lab.losses import eval_mode, log_probs, response_logits
 
 Alternatives = list[tuple[str, float]]
+Moved = tuple[str, float, float]  # a token, pi_ref of it, pi of it
+MOST_LOGITS = 2**25  # of a batch and model: 128 MiB in float32
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Where probability went in the state of a response's action `at`, that of the largest |log pi/pi_ref|.
+
+    `gained` and `lost` are the three tokens there whose probability rose and fell most, the largest first.
+    """
+
+    at: int
+    gained: list[Moved]
+    lost: list[Moved]
 
 
 @dataclass(frozen=True)
@@ -24,7 +39,8 @@ class TokenScores:
 
     `kl_ref_pi`, `kl_pi_ref` and `entropy` (of the policy) are exact sums over the vocabulary at each state;
     `top_policy` and `top_reference` are the likeliest tokens there with their log-probabilities. An
-    observation was not the policy's choice: it has 0 and no likeliest tokens.
+    observation was not the policy's choice: it has 0 and no likeliest tokens. `shift` is that of the
+    steepest action.
     """
 
     response: Response
@@ -35,6 +51,7 @@ class TokenScores:
     top_policy: list[Alternatives]
     top_reference: list[Alternatives]
     entropy: list[float]
+    shift: Shift | None = None
 
     def rewards(self, beta: float) -> list[float]:
         """r of each token; the sum is the implicit reward of the response, up to V*(s_0)."""
@@ -56,10 +73,8 @@ def score_responses(
     top: int = 5,
 ) -> list[TokenScores]:
     """Score responses token by token under two models in float32, shortest batches first."""
-    order = sorted(range(len(responses)), key=lambda i: len(responses[i].prompt_ids) + len(responses[i].ids))
     scores: dict[int, TokenScores] = {}
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    for rows in length_batches(responses, batch_size, policy.config.vocab_size):
         batch = collate([responses[i] for i in rows], pad_id(tokenizer, policy, reference)).to(policy.device)
         with eval_mode(policy, reference):
             logits = response_logits(policy, batch)
@@ -70,6 +85,21 @@ def score_responses(
                 responses[i], logp[row], logp_ref[row], logits[row], logits_ref[row], tokenizer, top
             )
     return [scores[i] for i in range(len(responses))]
+
+
+def length_batches(responses: list[Response], batch_size: int, n_actions: int) -> Iterator[list[int]]:
+    """The responses' places by length, at most `batch_size` and `MOST_LOGITS` logits at once."""
+    batch: list[int] = []
+    for i in sorted(
+        range(len(responses)), key=lambda i: len(responses[i].prompt_ids) + len(responses[i].ids)
+    ):
+        longest = max(len(responses[k].ids) for k in [*batch, i])
+        if batch and (len(batch) == batch_size or (len(batch) + 1) * longest * n_actions > MOST_LOGITS):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def _token_scores(
@@ -97,7 +127,24 @@ def _token_scores(
         _likeliest(log_pi, response.actions, tokenizer, top),
         _likeliest(log_pi_ref, response.actions, tokenizer, top),
         at_actions(-log_pi.exp() * log_pi),
+        _shift(log_pi, log_pi_ref, (logp - logp_ref)[:R].masked_fill(~actions, 0.0), tokenizer),
     )
+
+
+def _shift(log_pi: Tensor, log_pi_ref: Tensor, ratios: Tensor, tokenizer: PreTrainedTokenizerFast) -> Shift:
+    """`ratios` (R,) are 0 at observations."""
+    at = int(ratios.abs().argmax())
+    pi, pi_ref = log_pi[at].exp(), log_pi_ref[at].exp()
+    rise = pi - pi_ref  # (n_actions,)
+
+    def told(change: Tensor) -> list[Moved]:
+        return [
+            (str(tokenizer.decode([i])), pi_ref[i].item(), pi[i].item())
+            for i in change.topk(min(3, len(change))).indices.tolist()
+            if change[i] > 0
+        ]
+
+    return Shift(at, told(rise), told(-rise))
 
 
 def _likeliest(

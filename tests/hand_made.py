@@ -11,6 +11,8 @@ from scipy.special import rel_entr
 
 from dpoq_lab.encoding import Response
 from dpoq_lab.rewards import TokenScores
+from dpoq_lab.summary import Tally
+from dpoq_lab.token_file import ScoredRow
 
 
 def numbers(html):
@@ -51,6 +53,14 @@ def one_character_tokens(ids, logp, logp_ref, flaws=()):
     zeros, none = [0.0] * len(ids), [[] for _ in ids]
     response = Response([0], ids, offsets, "x" * len(ids), flaws)
     return TokenScores(response, logp, logp_ref, zeros, zeros, none, none, zeros)
+
+
+def summarise(pairs, beta):
+    """The numbers of `summary.json` of scored pairs."""
+    tally = Tally(beta)
+    for number, sides in enumerate(pairs):
+        tally.add(ScoredRow(f"pairs.jsonl:{number + 1}", "", sides))
+    return tally.summary()
 
 
 def state_kl(p, q):

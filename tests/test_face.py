@@ -126,7 +126,7 @@ BAD = {
 def test_an_argument_of_another_kind_is_one_line_before_anything_is_computed(
     line, pair_of_models, tokenizer, monkeypatch
 ):
-    monkeypatch.setattr("dpoq_lab.commands.inspect.score_pairs", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr("dpoq_lab.commands.scorer.score_pairs", lambda *_: pytest.fail("computed"))
     arguments = {"policy": pair_of_models[0], "reference": "tiny", "rows": ROWS, "tokenizer": tokenizer}
     with pytest.raises((TypeError, ValueError)) as caught:
         dq.score(**arguments | BAD[line])
@@ -135,7 +135,7 @@ def test_an_argument_of_another_kind_is_one_line_before_anything_is_computed(
 
 def test_models_of_other_sizes_of_vocabulary_are_refused(pair_of_models, tokenizer):
     other = models.build(models.build_tiny_tokenizer(["a b"], vocab_size=300), 32, 1)
-    with pytest.raises(models.ModelError, match="reference: has 262 words, and the pairs use number"):
+    with pytest.raises(models.ModelError, match="row 1: reference: has 262 words, and the pair uses number"):
         dq.score(pair_of_models[0], other, ROWS, tokenizer)
 
 

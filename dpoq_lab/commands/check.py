@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import audit, noted
+from dpoq_lab.messages import who_said_what
 from dpoq_lab.preferences import Pair, read_pairs, usable_pairs
 from dpoq_lab.sources import Problem
-from dpoq_lab.views.token_view import visible, who_said_what
+from dpoq_lab.views.token_view import visible
 
 if TYPE_CHECKING:
     from dpoq_lab.encoding import EncodedPair, Response

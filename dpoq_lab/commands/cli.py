@@ -221,7 +221,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from dpoq_lab.commands.inspect import score, summary_lines
+    from dpoq_lab.commands.inspect import inspect, summary_lines
     from dpoq_lab.models import base_of
 
     reference = arguments.reference or base_of(arguments.policy)
@@ -230,8 +230,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
     models = {"policy": arguments.policy, "reference": reference}
     names = ("beta", "max_length", "whole_yield", "limit", "dtype", "chat_template")
     asked = {name: getattr(arguments, name) for name in names}
-    scored = score(**models, rows=arguments.pairs, how=_how(arguments), **asked)
-    print(summary_lines(scored.write(arguments.out), arguments.out, scored.problems))
+    done = inspect(**models, rows=arguments.pairs, out=arguments.out, how=_how(arguments), **asked)
+    if done:
+        summary, problems = done
+        print(summary_lines(summary, arguments.out, problems))
     return 0
 
 

@@ -1,74 +1,85 @@
 """Score every token of a preference file under policy and reference: numbers, summary, report."""
 
+import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from tqdm.auto import tqdm
+from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab import models
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import left_out
-from dpoq_lab.credit import credit_report
-from dpoq_lab.encoding import EncodedPair, encode_pairs, flaw_mask, used_ids
-from dpoq_lab.intervals import accuracy_with_interval
-from dpoq_lab.preferences import read_pairs
+from dpoq_lab.commands.scorer import Found, Model, Scorer, chunks
+from dpoq_lab.commands.unfinished import Unfinished
+from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.records import provenance, write_json
-from dpoq_lab.rewards import ScoredPair, TokenScores, score_pairs
-from dpoq_lab.sources import PairsError, Problem, Rows, kind_of
-from dpoq_lab.views.report import credit_table, not_scored_line, report
+from dpoq_lab.rewards import ScoredPair
+from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, records
+from dpoq_lab.summary import Tally
+from dpoq_lab.token_file import SIDES, ScoredRow, lines, read_rows, row_of, token_record
+from dpoq_lab.views.report import SHOWN_PAIRS, report, sentences, summary_tables
 
-Model = str | Path | PreTrainedModel  # a name, a folder, or a loaded model
-FILES = ("tokens.jsonl", "summary.json", "report.html")
+FILES = ("tokens.jsonl", "report.html", "summary.json")
 
 
 @dataclass(frozen=True)
 class Scored:
     """Preference pairs scored token by token under a policy and its reference.
 
-    `pairs` and `scores` have one entry a usable pair, `problems` one a pair that was left out; `head` says
-    what was scored.
+    `pairs` and `scores` have one entry a usable pair; `head` says what was scored, `found` what reading gave.
     """
 
     pairs: list[EncodedPair]
     scores: list[ScoredPair]
     beta: float
-    problems: list[Problem]
     head: dict
+    found: Found
+
+    @property
+    def problems(self) -> list[str]:
+        """One line a pair that was left out."""
+        return self.found.problems
 
     def tokens(self, i: int) -> dict[str, dict]:
         """Pair `i` by side, "chosen" and "rejected": a dict of lists with one entry a token.
 
-        `tokens` (text), `token_ids`, `offsets` (characters), `logp_policy`, `logp_reference` (nats), and
-        `reward` = beta (logp_policy - logp_reference); `flaws` (bool) where some are marked; `actions` (bool)
-        where others speak too, whose tokens have 0.
+        `tokens`, `token_ids`, `offsets` (characters of `text`), `logp_policy`, `logp_reference` (nats),
+        `reward` = beta (logp_policy - logp_reference), both KLs and the policy's entropy at the state;
+        `flaws` (bool) where some are marked; `actions` (bool) where others speak too, whose tokens have 0.
+        `ends` are the places of tokens that close a turn, `shift` where probability went at the steepest one.
         """
-        return {side: _record(s, self.beta) for side, s in zip(SIDES, self.scores[i], strict=True)}
+        return {side: token_record(s, self.beta) for side, s in zip(SIDES, self.scores[i], strict=True)}
+
+    def rows(self) -> Iterator[ScoredRow]:
+        """The pairs as they are stored."""
+        return map(row_of, self.pairs, self.scores)
 
     def summary(self) -> dict:
-        """The numbers of `summary.json`: pair accuracy with its interval, mean rewards, both KLs, credit."""
-        return {**self.head, **summarise(self.scores, self.beta)}
+        """The numbers of `summary.json`; see `Tally.summary`."""
+        tally = Tally(self.beta)
+        for row in self.rows():
+            tally.add(row)
+        return self.head | self.found.counts() | tally.summary()
 
     def report(self, path: str | Path) -> Path:
         """Write one self-contained page with the summary and the first pairs; returns its path."""
-        page = report(self.scores, self.pairs, self.beta, self.summary())
+        page = report(list(islice(self.rows(), SHOWN_PAIRS)), self.beta, self.summary())
         Path(path).write_text(page, encoding="utf-8")
         return Path(path)
 
     def write(self, out: Path) -> dict:
-        """Write `FILES` to the folder `out`; returns the summary."""
+        """Write `FILES` to the folder `out`, each put in place whole; returns the summary."""
         out.mkdir(parents=True, exist_ok=True)
-        with (out / "tokens.jsonl").open("w", encoding="utf-8") as stream:
-            for record in token_records(self.scores, self.beta):
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self.report(out / "report.html")
-        write_json(out / "summary.json", self.summary())
-        return self.summary()
+        with tempfile.TemporaryDirectory(dir=out, prefix="unfinished-") as aside:
+            summary = _write(Path(aside), self.rows(), self.beta, self.head, self.found)
+            for name in FILES:
+                (Path(aside) / name).replace(out / name)
+        return summary
 
 
 def score(
@@ -90,163 +101,143 @@ def score(
     `tokenizer`); `rows` are dicts, a Dataset, a file or the name of a dataset, in any form that `read_pairs`
     reads by `how`, the first `limit` usable ones. `max_length` counts the tokens of prompt and response. With
     `whole_yield` all that the chat template writes after the prompt is scored, as TRL does. Both models are
-    scored in eval mode, in their own precision. Raises TypeError or ValueError for an argument of another
-    kind before anything is loaded, PairsError where no pair is usable, ModelError where a model cannot be
-    used.
+    scored in eval mode, in their own precision. All is kept in memory; `inspect` keeps it on disk. Raises
+    TypeError or ValueError for an argument of another kind before anything is loaded, PairsError where no
+    pair is usable, ModelError where a model cannot be used.
     """
-    _check(policy, reference, tokenizer, beta, max_length)
-    reading = read_pairs(rows, how)
-    if not reading.pairs:
-        raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
-    if tokenizer is None:
-        tokenizer = models.load_tokenizer(str(policy))
-    tokenizer = models.with_template(tokenizer, chat_template)
-    notes, room = dict(reading.notes()), models.room(max_length, _of(policy), _of(reference))
-    if room < max_length:
-        notes[f"cut at {room} tokens, as many as the model has positions for"] = len(reading.pairs)
-    encoding = encode_pairs(tokenizer, reading.pairs[:limit], room, whole_yield)
-    problems = reading.problems + encoding.refused
-    if not encoding.pairs:
-        raise PairsError(f"no usable pair; first problem: {problems[0]}")
-    pi, pi_ref = _loaded(policy, reference, tokenizer, encoding.pairs, getattr(torch, dtype))
-    head = {
-        "policy": _name(policy),
-        "reference": _name(reference),
-        "source": str(rows) if isinstance(rows, str | Path) else "rows in memory",
-        "truncated": encoding.truncated,
-        "read": len(reading.pairs),
-        "notes": notes,
-        "provenance": provenance(),
+    _check(rows, beta)
+    scorer = Scorer(policy, reference, tokenizer, max_length, whole_yield, dtype, chat_template)
+    found, pairs, scores = Found(), [], []
+    for chunk in chunks(rows, how, limit):
+        counts, encoded, scored = scorer.score(chunk)
+        found.add(counts)
+        pairs += encoded
+        scores += scored
+    if not pairs:
+        raise _none_usable(found)
+    return Scored(pairs, scores, beta, _head(scorer, rows), found)
+
+
+def inspect(
+    policy: str,
+    reference: str,
+    rows: str,
+    out: Path,
+    beta: float,
+    how: How,
+    limit: int | None,
+    **options: Any,
+) -> tuple[dict, list[str]] | None:
+    """`score` by names, to `FILES` in the folder `out`: the summary and why pairs were left out.
+
+    Memory does not grow with the pairs. What was stopped goes on when the same is asked again. The processes
+    of `accelerate launch` share the chunks, and the first one returns. Raises UnfinishedError too.
+    """
+    from accelerate import PartialState
+
+    process: Any = PartialState()
+    scorer = Scorer(policy, reference, None, **options)
+    total = sum(1 for _ in records(rows, how.split, how.config))
+    asked = {
+        "beta": beta,
+        "limit": limit,
+        **asdict(how),
+        **options,
+        "template": _content(options["chat_template"]),
     }
-    scores = score_pairs(pi, pi_ref, tokenizer, encoding.pairs)
-    return Scored(encoding.pairs, scores, beta, problems, head)
+    aside = Unfinished(
+        out, asked | {"policy": _content(policy), "reference": _content(reference), "pairs": _content(rows)}
+    )
+    if process.is_main_process:
+        aside.claim()
+    process.wait_for_everyone()
+    number = -1
+    with tqdm(
+        total=min(total, limit or total), desc="scoring", unit=" pairs", disable=not process.is_main_process
+    ) as bar:
+        for number, chunk in enumerate(chunks(rows, how, limit)):
+            if number % process.num_processes == process.process_index and not aside.has(number):
+                aside.write(number, _chunk_lines(*scorer.score(chunk), beta))
+            bar.update(len(chunk))
+    process.wait_for_everyone()
+    if not process.is_main_process:
+        return None
+    found = Found()
+    stored = chain.from_iterable(_stored_rows(aside.chunk(k), found) for k in range(number + 1))
+    summary = _write(aside.folder, stored, beta, _head(scorer, rows), found)
+    aside.finish(FILES)
+    return summary, found.problems
 
 
-def _check(policy: Model, reference: Model, tokenizer: Any, beta: float, max_length: int) -> None:
+def _chunk_lines(
+    found: Found, pairs: list[EncodedPair], scores: list[ScoredPair], beta: float
+) -> Iterator[str]:
+    """A chunk as it is stored: what was found, then two lines a pair."""
+    yield json.dumps(vars(found)) + "\n"
+    for row in map(row_of, pairs, scores):
+        yield from lines(0, row, beta)
+
+
+def _stored_rows(chunk: Path, found: Found) -> Iterator[ScoredRow]:
+    """The rows of a stored chunk; what was found with them is added to `found`."""
+    with chunk.open(encoding="utf-8") as stream:
+        found.add(Found(**json.loads(next(stream))))
+        yield from read_rows(stream)
+
+
+def _write(folder: Path, rows: Iterable[ScoredRow], beta: float, head: dict, found: Found) -> dict:
+    """Write `FILES` into `folder` in one pass over the rows, through which `found` may fill; the summary."""
+    tally, first = Tally(beta), []
+    with (folder / "tokens.jsonl").open("w", encoding="utf-8") as stream:
+        for number, row in enumerate(rows):
+            stream.writelines(lines(number, row, beta))
+            tally.add(row)
+            first += [row] if number < SHOWN_PAIRS else []
+    if not first:
+        raise _none_usable(found)
+    summary = head | found.counts() | tally.summary()
+    (folder / "report.html").write_text(report(first, beta, summary), encoding="utf-8")
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _head(scorer: Scorer, rows: Rows) -> dict:
+    """What was scored, and by what."""
+    source = str(rows) if isinstance(rows, str | Path) else "rows in memory"
+    return {**scorer.names, "source": source, "provenance": provenance()}
+
+
+def _none_usable(found: Found) -> PairsError:
+    return PairsError(f"no usable pair; first problem: {found.problems[0]}")
+
+
+def _check(rows: Rows, beta: float) -> None:
     """Raise TypeError or ValueError for an argument of another kind."""
-    for role, model in (("policy", policy), ("reference", reference)):
-        if not isinstance(model, str | Path | PreTrainedModel):
-            raise TypeError(f"{role} is {kind_of(model)}, not a name, a folder or a loaded model")
-    if tokenizer is not None and not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise TypeError(f"tokenizer is {kind_of(tokenizer)}, not a fast tokenizer of transformers")
-    if tokenizer is None and isinstance(policy, PreTrainedModel):
-        raise TypeError("a loaded policy comes without its tokenizer: pass tokenizer=...")
+    check_rows(rows)
     if isinstance(beta, bool) or not isinstance(beta, int | float):
         raise TypeError(f"beta is {kind_of(beta)}, not a number")
     if not 0 < beta < float("inf"):
         raise ValueError(f"beta is {beta}; it must be above 0")
-    if isinstance(max_length, bool) or not isinstance(max_length, int):
-        raise TypeError(f"max_length is {kind_of(max_length)}, not a whole number")
-    if max_length < 1:
-        raise ValueError(f"max_length is {max_length}; it must be above 0")
 
 
-def _loaded(
-    policy: Model,
-    reference: Model,
-    tokenizer: PreTrainedTokenizerFast,
-    pairs: list[EncodedPair],
-    dtype: torch.dtype,
-) -> tuple[PreTrainedModel, PreTrainedModel]:
-    """Both models; one name for both is loaded once. ModelError: a token is another to one of them."""
-    used = used_ids(pairs)
-    pi = policy if isinstance(policy, PreTrainedModel) else models.load_frozen(str(policy), 0, dtype)[0]
-    if isinstance(reference, PreTrainedModel):
-        pi_ref = reference
-    else:
-        models.check_same_tokens(tokenizer, str(reference), used)
-        pi_ref = pi if reference == policy else models.load_frozen(str(reference), 0, dtype)[0]
-    for role, model in (("policy", pi), ("reference", pi_ref)):
-        if max(used) >= model.config.vocab_size:
-            size = f"{model.config.vocab_size} words, and the pairs use number {max(used)}"
-            raise models.ModelError(f"{role}: has {size}, so token rewards have no meaning")
-    return pi, pi_ref
+def _content(name: str | None) -> str | None:
+    """What stands behind a name: the hash of a file, the files of a folder, else the name itself."""
+    if name is None or not (path := Path(name)).exists():
+        return name
+    if path.is_file():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    stats = sorted((str(file.relative_to(path)), file.stat()) for file in path.rglob("*") if file.is_file())
+    return hashlib.sha256(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode()).hexdigest()
 
 
-def _of(model: Model) -> PreTrainedModel | str:
-    return model if isinstance(model, PreTrainedModel) else str(model)
-
-
-def _name(model: Model) -> str:
-    return model.name_or_path or type(model).__name__ if isinstance(model, PreTrainedModel) else str(model)
-
-
-SIDES = ("chosen", "rejected")
-
-
-def token_records(scored: list[ScoredPair], beta: float) -> Iterable[dict]:
-    """A record per response, as `tokens.jsonl` holds it; numbers in nats, rounded to 1e-5."""
-    for number, pair in enumerate(scored):
-        for side, scores in zip(SIDES, pair, strict=True):
-            yield {"pair": number, "role": side} | _record(scores, beta)
-
-
-def _record(scores: TokenScores, beta: float) -> dict:
-    response = scores.response
-    record = {
-        "tokens": response.tokens,
-        "token_ids": response.ids,
-        "offsets": [list(span) for span in response.offsets],
-        "logp_policy": _rounded(scores.logp_policy),
-        "logp_reference": _rounded(scores.logp_reference),
-        "reward": _rounded(scores.rewards(beta)),
-    }
-    if response.n_actions < len(response.ids):
-        record["actions"] = response.actions
-    return record | ({"flaws": flaw_mask(response)} if response.flaws else {})
-
-
-def _rounded(values: list[float]) -> list[float]:
-    return [round(value, 5) for value in values]
-
-
-def summary_lines(summary: dict, out: Path, problems: Sequence[Problem] = ()) -> str:
+def summary_lines(summary: dict, out: Path, problems: Sequence[str] = ()) -> str:
     """What `dpoq-lab inspect` prints: what was left out, accuracy, rewards, credit, where the report is."""
-    found = summary["pair_accuracy"]
-    low, high = found["interval_95"]
-    rewards = (
-        f"summed reward: chosen {summary['chosen_reward_sum_mean']:+.3f}, "
-        f"rejected {summary['rejected_reward_sum_mean']:+.3f}, margin {summary['margin_mean']:+.3f}"
-    )
     return "\n".join(
         [
-            *left_out(list(map(str, problems)), summary.get("notes", {}), summary.get("read", 0)),
-            f"pair accuracy {found['accuracy']:.3f} ({low:.3f} to {high:.3f}, {found['pairs']} pairs)",
-            rewards,
-            *filter(None, [not_scored_line(summary["not_scored"])]),
-            str(credit_table(summary["credit"])),
+            *left_out(problems, summary["notes"], summary["read"]),
+            *sentences(summary)[1:],
+            *(f"\n{table.caption}\n{table}" for table in summary_tables(summary, most=3)),
             str(out / "report.html"),
         ]
     )
-
-
-def summarise(pairs: list[ScoredPair], beta: float) -> dict:
-    """The numbers of `summary.json`; rewards are sums over actions, averaged over pairs, in nats.
-
-    The two KLs are exact at each visited state, averaged over actions; the states are the data's.
-    """
-    chosen = [sum(chosen.rewards(beta)) for chosen, _ in pairs]
-    rejected = [sum(rejected.rewards(beta)) for _, rejected in pairs]
-    margins = [c - r for c, r in zip(chosen, rejected, strict=True)]
-    by_likelihood = [sum(c.logp_policy) - sum(r.logp_policy) for c, r in pairs]
-    tokens = [scores for pair in pairs for scores in pair]
-    kls = {
-        name: np.concatenate([np.array(getattr(s, name))[s.response.actions] for s in tokens])
-        for name in ("kl_ref_pi", "kl_pi_ref")
-    }
-    return {
-        "beta": beta,
-        "pair_accuracy": accuracy_with_interval(margins),
-        "pair_accuracy_by_likelihood": accuracy_with_interval(by_likelihood),
-        "chosen_reward_sum_mean": float(np.mean(chosen)),
-        "rejected_reward_sum_mean": float(np.mean(rejected)),
-        "margin_mean": float(np.mean(margins)),
-        "kl_ref_pi_token_mean": float(np.mean(kls["kl_ref_pi"])),
-        "kl_pi_ref_token_mean": float(np.mean(kls["kl_pi_ref"])),
-        "not_scored": {
-            "responses": len(tokens),
-            "observations": sum(len(s.response.ids) - s.response.n_actions for s in tokens),
-            "tails": dict(Counter(s.response.tail for s in tokens if s.response.tail)),
-        },
-        "credit": credit_report(pairs),
-    }

@@ -14,7 +14,8 @@ from dpoq_lab import models, training
 from dpoq_lab.checkpoints import remove_checkpoints
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import SHOWN_PROBLEMS, noted
-from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id, used_ids
+from dpoq_lab.commands.scorer import check_same_tokens
+from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
 from dpoq_lab.preferences import read_pairs, write_pairs
@@ -100,7 +101,7 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     settings = settings_for(request, preset, models.parameters(policy), len(train_pairs))
     reference, named = None, request.reference or (request.method == "dpo" and models.base_of(request.model))
     if named:  # of an adapter the reference is its base
-        models.check_same_tokens(tokenizer, named, used_ids(encoding.pairs))
+        check_same_tokens(encoding.pairs, models.foreign_tokens(tokenizer, named), named)
         reference = models.load_frozen(named, request.seed)[0]
     counts = {"train": len(train_pairs), "held_out": len(held_out), "left_out": len(problems)}
     record = {

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from dpoq_lab.messages import who_said_what
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.theme import STYLE
-from dpoq_lab.views.token_view import who_said_what
 
 if TYPE_CHECKING:
     from dpoq_lab.encoding import EncodedPair

@@ -6,11 +6,12 @@ import ipywidgets as widgets
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import BoundaryError, EncodedPair, encode_response, flaw_mask
+from dpoq_lab.messages import who_said_what
 from dpoq_lab.preferences import Pair, Span
 from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.views.controls import COLUMN, Styled, on_change, pair_dropdown, prompt_text, row, slider
 from dpoq_lab.views.token_picker import TokenPicker
-from dpoq_lab.views.token_view import R_HAT, cells, legend, signed, visible, who_said_what
+from dpoq_lab.views.token_view import R_HAT, cells, legend, signed, visible
 
 ROLES = ("chosen", "rejected")
 

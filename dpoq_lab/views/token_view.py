@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from dpoq_lab.preferences import Message
 from dpoq_lab.views.theme import box
 
 _LINES = Path(__file__).with_name("strip.js").read_text(encoding="utf-8").splitlines()
@@ -121,15 +120,3 @@ def colour_share(value: float, limit: float) -> float:
     if not limit > 0:
         raise ValueError(f"the limit of a colour scale must be above 0, not {limit}")
     return max(-1.0, min(value / limit, 1.0)) if value == value else 0.0
-
-
-def who_said_what(messages: str | list[Message]) -> str:
-    """Text as it is; of messages a line each: who, the words, and the calls of tools."""
-    if isinstance(messages, str):
-        return messages
-    return "\n".join(" ".join(map(str, _parts(message))) for message in messages)
-
-
-def _parts(message: Message) -> list:
-    calls = [call.get("function", call) for call in message.get("tool_calls") or ()]
-    return [f"{message['role']}:", *filter(None, [message["content"]]), *calls]

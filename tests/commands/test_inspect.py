@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from hand_made import one_character_tokens
+from hand_made import one_character_tokens, summarise
 
 from dpoq_lab import models
-from dpoq_lab.commands.inspect import score, summarise
+from dpoq_lab.commands.inspect import score
 from dpoq_lab.preferences import Pair, write_pairs
 
 HOSTILE = '</script><img src=x onerror="alert(1)">'

@@ -1,0 +1,57 @@
+"""A job in chunks that a kill does not undo: each lies whole in `OUT/unfinished` until all are there."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+FOLDER, SETTINGS = "unfinished", "settings.json"
+
+
+class UnfinishedError(RuntimeError):
+    """A folder that holds another unfinished job; the text is one line that says what differs."""
+
+
+class Unfinished:
+    """The chunks of a job with `settings`, a JSON-ready dict; the same job goes on where it stopped."""
+
+    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
+        self.out, self.folder = out, out / FOLDER
+        self.settings = json.loads(json.dumps(settings))
+
+    def claim(self) -> None:
+        """Make the folder. Raises UnfinishedError if it holds another job, OSError if it cannot be made."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / SETTINGS
+        held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else self.settings
+        if different := [name for name, value in self.settings.items() if held.get(name) != value]:
+            raise UnfinishedError(
+                f"{self.folder}: holds unfinished work with another {', '.join(different)}: "
+                "delete it, or choose another folder"
+            )
+        self._write(SETTINGS, [json.dumps(self.settings)])
+
+    def has(self, number: int) -> bool:
+        """Whether chunk `number` is done."""
+        return self.chunk(number).is_file()
+
+    def chunk(self, number: int) -> Path:
+        """Where chunk `number` lies."""
+        return self.folder / f"chunk-{number:06}.jsonl"
+
+    def write(self, number: int, lines: Iterable[str]) -> None:
+        """Put a chunk in place whole."""
+        self._write(self.chunk(number).name, lines)
+
+    def _write(self, name: str, lines: Iterable[str]) -> None:
+        aside = self.folder / f"{name}.part"
+        with aside.open("w", encoding="utf-8") as stream:
+            stream.writelines(lines)
+        aside.replace(self.folder / name)
+
+    def finish(self, names: Iterable[str]) -> None:
+        """Move the finished files `names` from the folder to where they belong, and remove it."""
+        for name in names:
+            (self.folder / name).replace(self.out / name)
+        shutil.rmtree(self.folder)

@@ -1,0 +1,170 @@
+"""The numbers of `summary.json`, added up pair by pair, so that memory does not grow with the pairs."""
+
+import heapq
+import random
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from dpoq_lab.credit import Changed, Evidence, changed_sides, evidence, report_of
+from dpoq_lab.encoding import Response
+from dpoq_lab.intervals import accuracy_with_interval, wilson_interval
+from dpoq_lab.rewards import ScoredPair
+from dpoq_lab.token_file import SIDES, ScoredRow
+
+KEPT = 1000  # pairs, evenly drawn, over which credit is judged
+SHOWN = 10  # of the worst pairs and the steepest tokens
+PARTS = ("shared start", "changed", "shared later", "end")
+LENGTHS = (16, 32, 64, 128, 256)  # actions: the last of each group of replies
+KL_ASSUMES = {
+    "kl_ref_pi_token_mean": "KL(pi_ref || pi) a token, exact at each state of these replies; "
+    "the models' own only if the replies are such as pi_ref writes",
+    "kl_pi_ref_token_mean": "KL(pi || pi_ref) a token, exact at each state of these replies; "
+    "the models' own only if the replies are such as pi writes",
+}
+
+
+class Tally:
+    """What is summed and kept of scored pairs; `summary` says it in nats, rewards as sums over actions."""
+
+    def __init__(self, beta: float) -> None:
+        self.beta = beta
+        self.rewards: tuple[list[float], list[float]] = ([], [])
+        self.by_likelihood: list[float] = []
+        self.kl_ref_pi = self.kl_pi_ref = 0.0
+        self.actions = self.observations = 0
+        self.tails: Counter[str] = Counter()
+        self.parts: dict[tuple[str, str, str], float] = defaultdict(float)  # (side, length, part) -> nats
+        self.replies: Counter[tuple[str, str]] = Counter()  # (side, length)
+        self.kept: list[tuple[int, Evidence]] = []
+        self.worst: list[tuple[float, int, dict]] = []
+        self.steepest: list[tuple[float, int, dict]] = []
+        self.draws = random.Random(0)
+
+    def add(self, row: ScoredRow) -> None:
+        """One more pair."""
+        number = len(self.by_likelihood)
+        chosen, rejected = row.sides
+        for scores, sums in zip(row.sides, self.rewards, strict=True):
+            sums.append(sum(scores.rewards(self.beta)))
+            self.kl_ref_pi += sum(scores.kl_ref_pi)
+            self.kl_pi_ref += sum(scores.kl_pi_ref)
+            self.actions += scores.response.n_actions
+            self.observations += len(scores.response.ids) - scores.response.n_actions
+            self.tails += Counter(filter(None, [scores.response.tail]))
+        self.by_likelihood.append(sum(chosen.logp_policy) - sum(rejected.logp_policy))
+        changed = changed_sides(row.sides)
+        self._split(row.sides, changed)
+        self._keep(number, row.sides, changed)
+        margin = self.rewards[0][-1] - self.rewards[1][-1]
+        named = {"pair": number, "where": row.where}
+        _push(self.worst, -margin, number, named | {"margin": margin})
+        self._shifts(number, named, row.sides)
+
+    def _split(self, sides: ScoredPair, changed: Changed) -> None:
+        for side, scores, parts in zip(SIDES, sides, parts_of(sides, changed), strict=True):
+            length = length_group(scores.response.n_actions)
+            self.replies[side, length] += 1
+            for part, r in zip(parts, scores.rewards(self.beta), strict=True):
+                self.parts[side, length, part] += r
+
+    def _keep(self, number: int, sides: ScoredPair, changed: Changed) -> None:
+        """An even draw of `KEPT` pairs of as many as come (Vitter's algorithm R)."""
+        place = number if number < KEPT else self.draws.randrange(number + 1)
+        if place < KEPT:
+            self.kept[place:] = [(number, evidence(sides, changed)), *self.kept[place + 1 :]]
+
+    def _shifts(self, number: int, named: dict, sides: ScoredPair) -> None:
+        for k, (side, scores) in enumerate(zip(SIDES, sides, strict=True)):
+            if (shift := scores.shift) is None:
+                continue
+            ratio = scores.logp_policy[shift.at] - scores.logp_reference[shift.at]
+            token = {"role": side, "at": shift.at, "token": scores.response.tokens[shift.at]}
+            moved = {way: [list(m) for m in getattr(shift, way)] for way in ("gained", "lost")}
+            _push(self.steepest, abs(ratio), 2 * number + k, named | token | {"log_ratio": ratio} | moved)
+
+    def summary(self) -> dict:
+        """The numbers of `summary.json`; at least one pair must have been added."""
+        chosen, rejected = map(np.array, self.rewards)
+        margins, n = chosen - rejected, len(chosen)
+        falls = {"chosen": chosen < 0, "rejected": rejected < 0, "both": (chosen < 0) & (rejected < 0)}
+        return {
+            "beta": self.beta,
+            "pair_accuracy": accuracy_with_interval(margins.tolist()),
+            "pair_accuracy_by_likelihood": accuracy_with_interval(self.by_likelihood),
+            "chosen_reward_sum_mean": float(chosen.mean()),
+            "rejected_reward_sum_mean": float(rejected.mean()),
+            "margin_mean": float(margins.mean()),
+            "falls": {side: _share(int(mask.sum()), n) for side, mask in falls.items()},
+            "kl_ref_pi_token_mean": self.kl_ref_pi / self.actions,
+            "kl_pi_ref_token_mean": self.kl_pi_ref / self.actions,
+            "kl_assumes": KL_ASSUMES,
+            "reward_parts": self._parts(),
+            "worst_pairs": _sorted(self.worst),
+            "steepest_tokens": _sorted(self.steepest),
+            "not_scored": {
+                "responses": 2 * n,
+                "observations": self.observations,
+                "tails": dict(self.tails),
+            },
+            "credit": {"pairs": len(self.kept)}
+            | report_of([found for _, found in sorted(self.kept, key=_first)]),
+        }
+
+    def _parts(self) -> list[dict]:
+        """Mean reward of each part by side, for all replies and for those of each length."""
+        table = []
+        for length in ("all", *map(length_group, (*LENGTHS, LENGTHS[-1] + 1))):
+            for side in SIDES:
+                lengths = [other for of, other in self.replies if of == side and length in ("all", other)]
+                if n := sum(self.replies[side, other] for other in lengths):
+                    means = {p: sum(self.parts[side, other, p] for other in lengths) / n for p in PARTS}
+                    table.append({"actions": length, "side": side, "replies": n} | means)
+        return table
+
+
+def parts_of(sides: ScoredPair, changed: Changed) -> list[list[str]]:
+    """For each token of both responses which of `PARTS` it is in; `changed` is their `changed_sides`."""
+    chosen, rejected = (scores.response.ids for scores in sides)
+    pairs = enumerate(zip(chosen, rejected, strict=False))
+    start = next((k for k, (a, b) in pairs if a != b), min(len(chosen), len(rejected)))
+    return [
+        [_part(k, new, start, scores.response) for k, new in enumerate(mask)]
+        for scores, mask in zip(sides, changed, strict=True)
+    ]
+
+
+def _part(place: int, changed: bool, start: int, response: Response) -> str:
+    if place in response.ends:
+        return "end"
+    return "shared start" if place < start else "changed" if changed else "shared later"
+
+
+def length_group(n: int) -> str:
+    """The group of replies of `n` actions, as "17-32"."""
+    low = 1
+    for high in LENGTHS:
+        if n <= high:
+            return f"{low}-{high}"
+        low = high + 1
+    return f"{low} and more"
+
+
+def _push(heap: list[tuple[float, int, dict]], size: float, number: int, found: dict) -> None:
+    """Keep the `SHOWN` largest, the earlier where two are alike."""
+    if len(heap) < SHOWN:
+        heapq.heappush(heap, (size, -number, found))
+    else:
+        heapq.heappushpop(heap, (size, -number, found))
+
+
+def _sorted(heap: list[tuple[float, int, dict]]) -> list[dict]:
+    return [found for _, _, found in sorted(heap, key=lambda each: each[:2], reverse=True)]
+
+
+def _first(kept: tuple[int, Evidence]) -> int:
+    return kept[0]
+
+
+def _share(hits: int, n: int) -> dict:
+    return {"share": round(hits / n, 4), "interval_95": [round(end, 4) for end in wilson_interval(hits, n)]}
