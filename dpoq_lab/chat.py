@@ -42,20 +42,29 @@ class Rendered:
 
 
 def render_chat(
-    tokenizer: PreTrainedTokenizerFast, prompt: list[Message], reply: list[Message], tools: list | None = None
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: list[Message],
+    reply: list[Message],
+    tools: list | None = None,
+    arguments: dict | None = None,
 ) -> Rendered:
-    """Render `prompt` and `reply`, whose assistant messages are the turns. Raises BoundaryError."""
+    """Render `prompt` and `reply`, whose assistant messages are the turns, by the tokenizer's template.
+
+    `arguments` are further variables of the template. Raises BoundaryError.
+    """
     if not tokenizer.chat_template:
         raise BoundaryError("the prompt is a chat, but this model's tokenizer has no chat template")
+    _check_arguments(tokenizer, arguments or {})
+    given = {"tools": tools, **(arguments or {})}
     if not reply or reply[-1]["role"] != "assistant":
         raise BoundaryError("a response ends with a message of the assistant")
     messages, turns = [*prompt, *reply], []
-    whole = _render(tokenizer, messages, tools)
-    _check_nothing_is_left_out(tokenizer, messages, tools)
+    whole = _render(tokenizer, messages, given)
+    _check_nothing_is_left_out(tokenizer, messages, given)
     for k in range(len(prompt), len(messages)):
         if messages[k]["role"] != "assistant":
             continue
-        turn, upto = _turn(tokenizer, messages[:k], messages[k], tools)
+        turn, upto = _turn(tokenizer, messages[:k], messages[k], given)
         if not whole.startswith(upto):
             raise BoundaryError("the chat template rewrites an earlier turn once others follow")
         if turn.stop[0] == turn.stop[1] and k < len(messages) - 1:
@@ -65,13 +74,23 @@ def render_chat(
     return Rendered(whole[:end], turns, whole[end:])
 
 
+OURS = {"messages", "tools", "add_generation_prompt", "chat_template"}  # not the user's to set
+
+
+def _check_arguments(tokenizer: PreTrainedTokenizerFast, arguments: dict) -> None:
+    """An argument that the template does not know would be dropped in silence."""
+    words = set(re.findall(r"\w+", tokenizer.get_chat_template())) - OURS
+    if unknown := sorted(arguments.keys() - words):
+        raise BoundaryError(f"the chat template has no argument {', '.join(unknown)}")
+
+
 def _turn(
-    tokenizer: PreTrainedTokenizerFast, before: list[Message], message: Message, tools: list | None
+    tokenizer: PreTrainedTokenizerFast, before: list[Message], message: Message, given: dict
 ) -> tuple[Turn, str]:
     """The turn that `message` is, and the text up to its end."""
-    context = _render(tokenizer, before, tools, generate=True)
-    text = _render(tokenizer, [*before, message], tools)
-    marked = _render(tokenizer, [*before, {"role": "assistant", "content": MARK}], tools)
+    context = _render(tokenizer, before, given, generate=True)
+    text = _render(tokenizer, [*before, message], given)
+    marked = _render(tokenizer, [*before, {"role": "assistant", "content": MARK}], given)
     if not (text.startswith(context) and marked.startswith(context)):
         raise BoundaryError("the chat template does not keep the prompt when a response follows")
     start = len(context)
@@ -131,12 +150,12 @@ def _calls_in(body: str, head: str, ending: str, stop: str) -> Span:
 
 
 def _render(
-    tokenizer: PreTrainedTokenizerFast, messages: list[Message], tools: list | None, generate: bool = False
+    tokenizer: PreTrainedTokenizerFast, messages: list[Message], given: dict, generate: bool = False
 ) -> str:
     """The template's text; whatever it raises is told in its own words."""
     try:
         text = tokenizer.apply_chat_template(
-            messages, tools=tools, tokenize=False, add_generation_prompt=generate
+            messages, tokenize=False, add_generation_prompt=generate, **given
         )
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
@@ -145,7 +164,7 @@ def _render(
 
 
 def _check_nothing_is_left_out(
-    tokenizer: PreTrainedTokenizerFast, messages: list[Message], tools: list | None
+    tokenizer: PreTrainedTokenizerFast, messages: list[Message], given: dict
 ) -> None:
     """Put a mark in place of each part that conditions the reply; all marks must be in the text."""
     parts: list[str] = []
@@ -155,8 +174,8 @@ def _check_nothing_is_left_out(
         return f"{MARK}{len(parts)}x"
 
     marked = [_marked_message(message, mark) for message in messages]
-    with_tools = [_marked_call(tool, "a tool", mark) for tool in tools] if tools else None
-    text = _render(tokenizer, marked, with_tools)
+    tools = [_marked_call(tool, "a tool", mark) for tool in given["tools"] or []] or None
+    text = _render(tokenizer, marked, given | {"tools": tools})
     for i, part in enumerate(parts, start=1):
         if f"{MARK}{i}x" not in text:
             raise BoundaryError(f"the chat template leaves out {part}")

@@ -24,13 +24,14 @@ class FieldError(ValueError):
 @dataclass(frozen=True)
 class How:
     """How to read a source: the columns of prompt and replies, None: by name; the split and the config of a
-    dataset that has several."""
+    dataset that has several; variables of the chat template for pairs that do not say otherwise."""
 
     prompt_field: str | None = None
     chosen_field: str | None = None
     rejected_field: str | None = None
     split: str | None = None
     config: str | None = None
+    chat_template_kwargs: dict | None = None
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Canonical:
     prompt_field: str = "prompt"
     system: str | None = None
     tools: Any = None
+    arguments: Any = None
     flaws: dict[str, Any] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     scores: tuple[float, float] | None = None
@@ -83,6 +85,7 @@ DESCRIBES = set(
 )
 
 
+ARGUMENTS = "chat_template_kwargs"  # further variables of the chat template, as TRL calls them
 BY_NAME = How()
 
 
@@ -95,6 +98,7 @@ def canonical(record: Mapping[str, Any], how: How = BY_NAME) -> Canonical:
     _take_prompt(left, found, how)
     _take_system(left, found)
     found.tools = left.pop("tools", None)
+    found.arguments = left.pop(ARGUMENTS, None)
     found.flaws = {f"{side}_flaws": left.pop(f"{side}_flaws", None) for side in ("chosen", "rejected")}
     found.scores = _scores(left)
     found.unread = [name for name, value in left.items() if not _describes(name, value)]

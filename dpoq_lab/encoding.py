@@ -127,7 +127,8 @@ def _encode_pair(
     tokenizer: PreTrainedTokenizerFast, pair: Pair, max_length: int, whole_yield: bool
 ) -> EncodedPair:
     sides = ((pair.chosen, pair.chosen_flaws), (pair.rejected, pair.rejected_flaws))
-    how = {"max_length": max_length, "tools": pair.tools, "whole_yield": whole_yield}
+    how = {"max_length": max_length, "whole_yield": whole_yield}
+    how |= {"tools": pair.tools, "arguments": pair.arguments}
     chosen, rejected = (
         encode_response(tokenizer, pair.prompt, reply, flaws=flaws, **how) for reply, flaws in sides
     )
@@ -142,12 +143,13 @@ def encode_response(
     flaws: tuple[Span, ...] = (),
     tools: list | None = None,
     whole_yield: bool = False,
+    arguments: dict | None = None,
 ) -> Response:
     """Tokenise a prompt and what follows it, a reply or several turns; `max_length` counts both.
 
-    `flaws` are spans of a plain reply. Raises BoundaryError.
+    `flaws` are spans of a plain reply; `tools` and `arguments` go to the chat template. Raises BoundaryError.
     """
-    rendered, bos = _render(tokenizer, prompt, response, tools)
+    rendered, bos = _render(tokenizer, prompt, response, tools, arguments)
     chat, start = not isinstance(prompt, str), rendered.turns[0].start
     text = rendered.text + (rendered.tail if whole_yield and chat else "")
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -171,7 +173,11 @@ def encode_response(
         actions=mine[:room],
         eos_id=eos,
         tail="" if whole_yield else rendered.tail,
-        ends=tuple(k for k in range(min(room, len(ids))) if _closes(ids[k], offsets[k], rendered.turns, eos)),
+        ends=tuple(
+            k
+            for k, action in enumerate(mine[:room])
+            if action and _closes(ids[k], offsets[k], rendered.turns, eos)
+        ),
     )
 
 
@@ -180,6 +186,7 @@ def _render(
     prompt: str | list[Message],
     response: str | list[Message],
     tools: list | None = None,
+    arguments: dict | None = None,
 ) -> tuple[Rendered, list[int]]:
     """The text with its turns, and the BOS ids that stand before it.
 
@@ -196,7 +203,7 @@ def _render(
                 turns.append(Turn(start, (start, len(text)), (len(text), len(text))))
         return Rendered(text, turns, ""), bos
     reply = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
-    return render_chat(tokenizer, prompt, reply, tools), []
+    return render_chat(tokenizer, prompt, reply, tools, arguments), []
 
 
 def _boundary(

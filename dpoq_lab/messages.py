@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from dpoq_lab.columns import FieldError
+from dpoq_lab.columns import ARGUMENTS, FieldError
 from dpoq_lab.sources import kind_of
 
 Message = dict[str, Any]  # role, content, and of a tool call tool_calls, tool_call_id, name
@@ -76,17 +76,37 @@ def _joined(parts: list, field: str) -> str:
 
 def parse_tools(tools: Any, prompt: object) -> list[dict] | None:
     """The tools that the assistant may call, a list or its JSON."""
-    if isinstance(tools, str) and tools.strip():
-        try:
-            tools = json.loads(tools)
-        except (ValueError, RecursionError) as error:
-            raise FieldError("tools", f"is not JSON: {str(error)[:100]}") from error
+    tools = _unpacked(tools, "tools")
     if tools in (None, "", []):
         return None
     tools = _named(tools, "tools", "tools")
     if isinstance(prompt, str):
         raise FieldError("tools", "goes with messages, which a chat template renders; the prompt is a string")
     return tools
+
+
+def parse_arguments(arguments: Any, prompt: object) -> dict | None:
+    """Further variables of the chat template, an object or its JSON."""
+    arguments = _unpacked(arguments, ARGUMENTS)
+    if arguments in (None, "", {}):
+        return None
+    if not isinstance(arguments, dict):
+        raise FieldError(ARGUMENTS, f"is {kind_of(arguments)}, not an object")
+    if isinstance(prompt, str):
+        raise FieldError(
+            ARGUMENTS, "goes with messages, which a chat template renders; the prompt is a string"
+        )
+    return arguments
+
+
+def _unpacked(value: Any, field: str) -> Any:
+    """What a string holds as JSON; anything else as it is."""
+    if not isinstance(value, str) or not value.strip():
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise FieldError(field, f"is not JSON: {str(error)[:100]}") from error
 
 
 def _named(calls: object, field: str, what: str) -> list[dict]:

@@ -129,6 +129,11 @@ def room(max_length: int, *of: PreTrainedModel | str) -> int:
     return min([max_length, *filter(None, map(positions, of))])
 
 
+def capped_note(room: int) -> str:
+    """What is said of pairs that had to be cut at `room`."""
+    return f"cut at {room} tokens, as many as the model has positions for"
+
+
 def load_frozen(
     name: str, seed: int = 0, dtype: torch.dtype = torch.float32
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:

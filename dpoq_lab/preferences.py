@@ -13,8 +13,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from dpoq_lab.columns import BY_NAME, Canonical, FieldError, How, canonical
-from dpoq_lab.messages import Message, checked_text, messages_in, parse_messages, parse_tools
+from dpoq_lab.columns import ARGUMENTS, BY_NAME, Canonical, FieldError, How, canonical
+from dpoq_lab.messages import (
+    Message,
+    checked_text,
+    messages_in,
+    parse_arguments,
+    parse_messages,
+    parse_tools,
+)
 from dpoq_lab.sources import PairsError, Problem, Rows, kind_of, records
 
 Reply = str | list[Message]  # one plain reply, or turns of the assistant with what others say between
@@ -26,11 +33,11 @@ HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"  # turns in the text of hh-rlh
 class Pair:
     """Two responses to one prompt.
 
-    `prompt` is a string, used word for word, or a list of chat messages that the model's chat
-    template renders, with `tools` if there are any. A response is a reply or, in a chat, several messages
-    that begin and end with the assistant's; beside a string prompt these are written one after the other. The
-    spans `[start, end)` count characters of their own reply. `notes` says what was done or not read, `scores`
-    what the replies were rated.
+    `prompt` is a string, used word for word, or a list of chat messages that the model's chat template
+    renders, with `tools` and further `arguments` if there are any. A response is a reply or, in a chat,
+    several messages that begin and end with the assistant's; beside a string prompt these are written one
+    after the other. The spans `[start, end)` count characters of their own reply. `notes` says what was done
+    or not read, `scores` what the replies were rated.
     """
 
     prompt: str | list[Message]
@@ -41,6 +48,7 @@ class Pair:
     form: str = "standard"
     where: str = ""
     tools: list[dict] | None = None
+    arguments: dict | None = None
     notes: tuple[str, ...] = ()
     scores: tuple[float, float] | None = None
 
@@ -50,6 +58,8 @@ class Pair:
         if not chat and not (isinstance(self.chosen, str) and isinstance(self.rejected, str)):
             return {role: f"{self.prompt}{written(getattr(self, role))}" for role in ("chosen", "rejected")}
         record: dict = {"prompt": self.prompt} | ({"tools": self.tools} if self.tools else {})
+        if self.arguments:
+            record[ARGUMENTS] = self.arguments
         for role in ("chosen", "rejected"):
             reply = getattr(self, role)
             one = chat and isinstance(reply, str)
@@ -142,8 +152,16 @@ def parse_pair(record: object, where: str = "", how: How = BY_NAME) -> Pair:
     good, bad = (
         _spans(found.flaws, role, x, shift) for role, x in (("chosen", chosen), ("rejected", rejected))
     )
-    tools = parse_tools(found.tools, prompt)
-    return Pair(prompt, chosen, rejected, good, bad, form, where, tools, tuple(notes), found.scores)
+    tools, arguments = parse_tools(found.tools, prompt), parse_arguments(found.arguments, prompt)
+    if how.chat_template_kwargs and not isinstance(prompt, str):
+        arguments = how.chat_template_kwargs | (arguments or {})
+    return Pair(
+        *(prompt, chosen, rejected, good, bad, form, where),
+        tools=tools,
+        arguments=arguments,
+        notes=tuple(notes),
+        scores=found.scores,
+    )
 
 
 def _form_of(found: Canonical, record: dict) -> str:

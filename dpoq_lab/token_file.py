@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from dpoq_lab.encoding import EOS, EncodedPair, Response, flaw_mask
 from dpoq_lab.messages import who_said_what
-from dpoq_lab.rewards import ScoredPair, Shift, TokenScores
+from dpoq_lab.rewards import ScoredPair, Shift, TokenScores, token_rewards
 
 SIDES = ("chosen", "rejected")
 BY_TOKEN = ("logp_policy", "logp_reference", "kl_ref_pi", "kl_pi_ref", "entropy")  # nats
@@ -36,16 +38,18 @@ def lines(number: int, row: ScoredRow, beta: float) -> Iterator[str]:
 
 
 def token_record(scores: TokenScores, beta: float) -> dict:
-    """A response as `tokens.jsonl` holds it; numbers rounded to 1e-6."""
+    """A response as `tokens.jsonl` holds it; numbers rounded to 1e-6, rewards those of the rounded ones."""
     response, shift = scores.response, scores.shift
+    by_token = {name: _rounded(getattr(scores, name)) for name in BY_TOKEN}
+    log_pi, log_pi_ref = (np.array(by_token[name]) for name in ("logp_policy", "logp_reference"))
     record = {
         "text": response.text,
         "tokens": response.tokens,
         "token_ids": response.ids,
         "offsets": [list(span) for span in response.offsets],
         "ends": list(response.ends),
-        "reward": _rounded(scores.rewards(beta)),
-        **{name: _rounded(getattr(scores, name)) for name in BY_TOKEN},
+        "reward": _rounded(token_rewards(log_pi, log_pi_ref, beta).tolist()),
+        **by_token,
     }
     if shift:
         record["shift"] = {"at": shift.at, "gained": shift.gained, "lost": shift.lost}

@@ -459,3 +459,37 @@ def test_a_field_of_a_message_that_no_template_here_reads_is_named():
     reading = read_pairs(CASES / "reasoning_content.jsonl")
     assert reading.pairs == []
     assert "chosen[0].reasoning_content: is a field of a message that is not read" in str(reading.problems[0])
+
+
+# Variables of the template
+
+NO_THOUGHTS = "{% if quiet is defined and quiet %}<think>\n\n</think>\n\n{% endif %}"
+SWITCH = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' and loop.last %}"
+    + NO_THOUGHTS
+    + "{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}"
+    + "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    + NO_THOUGHTS
+    + "{% endif %}"
+)
+
+
+def test_arguments_of_the_template_are_in_the_prompt_of_a_pair():
+    """With `quiet` an empty think block stands before the reply: in the prompt, and no action."""
+    tokenizer = with_template(SWITCH)
+    pairs = [
+        Pair(ASK, "Blue.", "Soup.", arguments=given) for given in (None, {"quiet": True}, {"quiet": False})
+    ]
+    plain, quiet, loud = (encoded.chosen for encoded in encode_pairs(tokenizer, pairs, 999).pairs)
+    assert quiet.ids == plain.ids == loud.ids
+    assert (
+        tokenizer.decode(quiet.prompt_ids) == tokenizer.decode(plain.prompt_ids) + "<think>\n\n</think>\n\n"
+    )
+    assert loud.prompt_ids == plain.prompt_ids
+
+
+@pytest.mark.parametrize("name", ["quite", "chat_template", "messages"])
+def test_an_argument_that_the_template_does_not_know_is_refused(name):
+    pair = Pair(ASK, "Blue.", "Soup.", arguments={name: True})
+    [problem] = encode_pairs(with_template(SWITCH), [pair], 999).refused
+    assert problem.message == f"the chat template has no argument {name}"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dpoq_lab.columns import How
 from dpoq_lab.paths import kit_folder
 from dpoq_lab.preferences import (
     FieldError,
@@ -42,6 +43,19 @@ def only_problem(path):
 def test_standard_keeps_the_strings_word_for_word():
     pair = parse_pair(STANDARD)
     assert (pair.prompt, pair.chosen, pair.rejected, pair.form) == ("Q?", " Yes.", " No.", "standard")
+
+
+def test_variables_of_the_chat_template_are_a_column_or_one_setting_for_all():
+    """What a record says goes before what is said for all; a string prompt has no template."""
+    record = {"instruction": "Add.", "chosen": "3", "rejected": "4"}
+    how = How(chat_template_kwargs={"think": False, "date": "today"})
+    assert parse_pair(record).arguments is None
+    assert parse_pair(record, how=how).arguments == {"think": False, "date": "today"}
+    own = {**record, "chat_template_kwargs": '{"think": true}'}
+    assert parse_pair(own, how=how).arguments == {"think": True, "date": "today"}
+    assert parse_pair(STANDARD, how=how).arguments is None
+    again = parse_pair(own).to_record()
+    assert parse_pair(again).arguments == {"think": True}
 
 
 def test_instruction_becomes_a_user_message_with_its_input():
@@ -193,6 +207,9 @@ FLAWED = [
     ({**CHAT, "tools": [3]}, "tools[0]", "is not an object with the name of a tool"),
     ({**CHAT, "tools": [{}]}, "tools[0].name", "is missing"),
     ({**CHAT, "tools": 0}, "tools", "is a number, not a list of tools"),
+    ({**CHAT, "chat_template_kwargs": "{"}, "chat_template_kwargs", "is not JSON"),
+    ({**CHAT, "chat_template_kwargs": [1]}, "chat_template_kwargs", "is a list, not an object"),
+    ({**STANDARD, "chat_template_kwargs": {"a": 1}}, "chat_template_kwargs", "goes with messages"),
     ({**CHAT, "tools": "[" * 100_000}, "tools", "is not JSON"),
     ({**CHAT, "tools": "1" * 5000}, "tools", "is not JSON"),
     ({**CHAT, "prompt": 5}, "prompt", "is a number, not messages"),

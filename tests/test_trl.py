@@ -1,15 +1,18 @@
 """An independent peer: TRL's DPOTrainer on the same batch gives the same loss and gradients."""
 
+import json
+
 import pytest
 import torch
 from chat_templates import ASK, says, styled
 
 from dpoq_lab import models
 from dpoq_lab import score as inspect
+from dpoq_lab.commands import cli
 from dpoq_lab.encoding import collate, encode_pairs
 from dpoq_lab.losses import dpo_loss, log_ratios, score, token_log_probs
 from dpoq_lab.models import tiny as build_tiny
-from dpoq_lab.preferences import Pair
+from dpoq_lab.preferences import Pair, write_pairs
 
 pytestmark = [
     pytest.mark.trl,
@@ -120,3 +123,80 @@ def test_plain_pairs_give_the_rewards_that_trl_logs(tokenizer, train_pairs, tmp_
     theirs = logged_rewards(trl_trainer(policy, reference, tokenizer, pairs, tmp_path))
     ours, _ = inspected_rewards(policy, reference, tokenizer, pairs, whole_yield)
     assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+# A run that TRL made, from its folder
+
+
+def trl_run(folder, tokenizer, pairs, lora):
+    """Train with TRL as its users do, and evaluate: the run's folder, and what TRL logs of its rewards."""
+    trl = pytest.importorskip("trl", reason="TRL is not installed; it comes with the extra `bench`")
+    from datasets import Dataset
+
+    models.save(models.build(tokenizer, 32, 1, seed=3, initializer_range=0.1), tokenizer, folder / "base")
+    config = trl.DPOConfig(
+        output_dir=str(folder / "run"),
+        beta=0.3,
+        per_device_train_batch_size=2,
+        per_device_eval_batch_size=len(pairs),
+        num_train_epochs=3,
+        learning_rate=5e-2 if lora else 5e-3,
+        max_length=None,
+        gradient_checkpointing=False,
+        bf16=False,
+        use_cpu=True,
+        report_to="none",
+        disable_tqdm=True,
+        logging_steps=1,
+        save_strategy="epoch",
+    )
+    more = {}
+    if lora:
+        peft = pytest.importorskip("peft", reason="peft is not installed; it comes with the extra `peft`")
+        targets = ["q_proj", "v_proj", "up_proj"]
+        more["peft_config"] = peft.LoraConfig(r=4, target_modules=targets, task_type="CAUSAL_LM")
+    data = Dataset.from_list([pair.to_record() for pair in pairs])
+    trainer = trl.DPOTrainer(
+        str(folder / "base"),
+        None,
+        config,
+        train_dataset=data,
+        eval_dataset=data,
+        processing_class=tokenizer,
+        **more,
+    )
+    trainer.train()
+    logged = logged_rewards(trainer)
+    trainer.save_model(str(folder / "run"))
+    return logged
+
+
+@pytest.mark.peft
+@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize("style", [None, "ChatML", "Llama-3", "Gemma"])
+def test_a_run_of_trl_is_opened_scored_and_trained_on(style, lora, train_pairs, tmp_path, capsys):
+    """Its folder and a checkpoint in it give the rewards that TRL logged, and `train` goes on from it."""
+    tokenizer = styled(style) if style else models.tiny_tokenizer()
+    pairs = [p.pair for p in train_pairs[:6]] if style else plain(train_pairs[:6])
+    theirs = trl_run(tmp_path, tokenizer, pairs, lora)
+    write_pairs(pairs, tmp_path / "pairs.jsonl")
+    checkpoint = sorted((tmp_path / "run").glob("checkpoint-*"), key=lambda p: int(p.name[11:]))[-1]
+    for name, policy in {"whole": tmp_path / "run", "last": checkpoint}.items():
+        words = ["inspect", "--policy", policy, "--pairs", tmp_path / "pairs.jsonl", "--beta", "0.3"]
+        words += [
+            "--out",
+            tmp_path / name,
+            "--whole-yield",
+            *([] if lora else ["--reference", tmp_path / "base"]),
+        ]
+        assert cli.main(list(map(str, words))) == 0
+        summary = json.loads((tmp_path / name / "summary.json").read_text())
+        ours = [summary[f"{side}_reward_sum_mean"] for side in ("chosen", "rejected")]
+        assert ours == pytest.approx(theirs, abs=1e-4)
+        assert abs(theirs[0] - theirs[1]) > 0.05  # it has learned something
+    words = ["train", "--preset", "ci", "--model", tmp_path / "run", "--pairs", tmp_path / "pairs.jsonl"]
+    words += ["--held-out", "0", "--out", tmp_path / "further", "--epochs", "2", "--batch-size", "6"]
+    assert cli.main(list(map(str, words))) == 0
+    first, last = (json.loads(line) for line in (tmp_path / "further" / "metrics.jsonl").open())
+    assert last["loss_mean"] < first["loss_mean"]
+    assert (first["margin_sum"] == 0) != lora  # the reference of an adapter is its base

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from dpoq_lab.encoding import EncodedPair, Response
 
 
+CHUNK = 256  # pairs tokenised at once
+
+
 @dataclass(frozen=True)
 class Report:
     """Counts and problems of one source; `told` are lines that make no pair unusable, `shown` is one pair."""
@@ -57,10 +60,14 @@ def check(
         from dpoq_lab.encoding import encode_pairs
         from dpoq_lab.models import load_tokenizer, with_template
 
-        encoding = encode_pairs(with_template(load_tokenizer(model), chat_template), pairs, max_length)
-        pairs, truncated = [encoded.pair for encoded in encoding.pairs], encoding.truncated
-        problems += encoding.refused
-        first = next(iter(encoding.pairs), None)
+        tokenizer, read = with_template(load_tokenizer(model), chat_template), pairs
+        pairs, truncated = [], 0
+        for start in range(0, len(read), CHUNK):  # the tokens of all pairs take far more room than their text
+            encoding = encode_pairs(tokenizer, read[start : start + CHUNK], max_length)
+            pairs += [encoded.pair for encoded in encoding.pairs]
+            truncated += encoding.truncated
+            problems += encoding.refused
+            first = first or next(iter(encoding.pairs), None)
     told = noted(reading.notes(), len(reading.pairs))
     told += audit(pairs, usable_pairs(held_out) if held_out else [])
     return Report(

@@ -132,12 +132,18 @@ def _add_how(command: argparse.ArgumentParser) -> None:
     for name, what in HOW.items():
         command.add_argument(f"--{name.replace('_', '-')}", metavar="NAME", help=what)
     command.add_argument("--chat-template", metavar="FILE", help="a template in place of the tokenizer's")
+    command.add_argument(
+        "--chat-template-kwargs",
+        type=_object,
+        metavar="JSON",
+        help="variables of the template, as '{\"enable_thinking\": false}'",
+    )
 
 
 def _how(arguments: argparse.Namespace) -> "How":
     from dpoq_lab.columns import How
 
-    return How(**{name: getattr(arguments, name) for name in HOW})
+    return How(**{name: getattr(arguments, name) for name in (*HOW, "chat_template_kwargs")})
 
 
 def _add_whole_yield(command: argparse.ArgumentParser) -> None:
@@ -282,6 +288,18 @@ def _positive_int(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text}")
+    return value
+
+
+def _object(text: str) -> dict:
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"must be a JSON object, not {text}")
     return value
 
 

@@ -93,7 +93,7 @@ class Scorer:
         problems = [each for each in chunk if isinstance(each, Problem)] + encoding.refused
         notes = Counter(note for pair in pairs for note in pair.notes)
         if self.capped and encoding.truncated:
-            notes[f"cut at {self.room} tokens, as many as the model has positions for"] = encoding.truncated
+            notes[models.capped_note(self.room)] = encoding.truncated
         found = Found(list(map(str, problems)), notes, len(pairs), encoding.truncated)
         if not encoding.pairs:
             return found, [], []

@@ -94,7 +94,12 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     tokenizer = models.with_template(tokenizer, request.chat_template)
     max_length = models.room(request.max_length or preset.max_length, policy)
     encoding = encode_pairs(tokenizer, reading.pairs, max_length, request.whole_yield)
+    notes = dict(reading.notes())
+    if encoding.truncated and max_length < (request.max_length or preset.max_length):
+        notes[models.capped_note(max_length)] = encoding.truncated
     problems = list(map(str, reading.problems + encoding.refused))
+    if not encoding.pairs:
+        raise PairsError(f"no usable pair; first problem: {problems[0]}")
     train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
     if not train_pairs:
         raise PairsError("no pair is left to train on")
@@ -110,7 +115,7 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
         "pairs": counts | {"truncated": encoding.truncated},
         "source": {
             "problems": problems[:SHOWN_PROBLEMS],
-            "notes": dict(reading.notes()),
+            "notes": notes,
             "read": len(reading.pairs),
         },
         "provenance": provenance(),

@@ -97,7 +97,8 @@ class TokenExplorer(Styled):
         policy, reference, tokenizer = self._models
         flaws = self._flaws(pair, role, text)
         try:
-            response = encode_response(tokenizer, pair.prompt, text, self._max_length, flaws, pair.tools)
+            given = {"tools": pair.tools, "arguments": pair.arguments}
+            response = encode_response(tokenizer, pair.prompt, text, self._max_length, flaws, **given)
         except BoundaryError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return

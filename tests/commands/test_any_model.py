@@ -3,6 +3,8 @@
 import json
 from types import SimpleNamespace
 
+import pytest
+
 from dpoq_lab import models
 from dpoq_lab.commands import cli
 from dpoq_lab.preferences import Pair, write_pairs
@@ -53,6 +55,7 @@ def test_a_model_with_few_positions_caps_and_says_so(tmp_path, capsys):
         str(tmp_path / "pairs.jsonl"),
     ]
     assert cli.main([*train, "--out", str(tmp_path / "run"), "--held-out", "0"]) == 0
+    assert "cut at 24 tokens, as many as the model has positions for: 1 of 1 pairs" in capsys.readouterr().out
     assert models.positions("tiny") == 512
 
 
@@ -89,6 +92,30 @@ def test_a_chat_template_is_taken_from_a_file(tmp_path, capsys):
     assert cli.main([*inspect, *told]) == 0
     assert cli.main([*inspect, *told[:2], "--chat-template", str(tmp_path / "none")]) == 1
     assert "no chat template that can be read" in capsys.readouterr().err
+
+
+def test_variables_of_the_template_reach_check_train_and_inspect(tmp_path, capsys):
+    (tmp_path / "t.jinja").write_text(
+        "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<|end|>{% endif %}{% endfor %}"
+        "{% if quiet %}HUSH{% endif %}"
+    )
+    (tmp_path / "pairs.jsonl").write_text('{"question": "Sky?", "chosen": "Blue.", "rejected": "Soup."}')
+    told = ["--chat-template", str(tmp_path / "t.jinja"), "--chat-template-kwargs"]
+    pairs = ["--pairs", str(tmp_path / "pairs.jsonl")]
+    commands = {
+        "check": ["check", pairs[1], "--model", "tiny"],
+        "train": ["train", "--preset", "ci", "--model", "tiny", "--held-out", "0", *pairs],
+        "inspect": ["inspect", "--policy", "tiny", "--reference", "tiny", *pairs],
+    }
+    for name, command in commands.items():
+        out = [] if name == "check" else ["--out", str(tmp_path / name)]
+        assert cli.main([*command, *out, *told, '{"loud": 1}']) == 1
+        found = capsys.readouterr()
+        assert "pairs.jsonl:1: the chat template has no argument loud" in found.out + found.err
+    assert cli.main([*commands["check"], *told, '{"quiet": false}']) == 0
+    with pytest.raises(SystemExit):
+        cli.main([*commands["check"], *told, "[1]"])
+    assert "must be a JSON object, not [1]" in capsys.readouterr().err
 
 
 def test_the_fewest_positions_of_the_models_bound_the_tokens():

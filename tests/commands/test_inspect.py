@@ -1,13 +1,17 @@
 """`inspect`: numbers that add up, a report that is self-contained and cannot run a reply's text."""
 
 import json
+from itertools import count
 
 import pytest
 from hand_made import one_character_tokens, summarise
 
 from dpoq_lab import models
-from dpoq_lab.commands.inspect import score
+from dpoq_lab.columns import BY_NAME
+from dpoq_lab.commands import cli, scorer
+from dpoq_lab.commands.inspect import FILES, score
 from dpoq_lab.preferences import Pair, write_pairs
+from dpoq_lab.token_file import SIDES
 
 HOSTILE = '</script><img src=x onerror="alert(1)">'
 
@@ -99,3 +103,116 @@ def test_summary_by_hand():
     assert found["rejected_reward_sum_mean"] == -0.5
     assert found["margin_mean"] == 1.5
     assert found["pair_accuracy"]["accuracy"] == 1.0
+
+
+@pytest.fixture
+def many(folders, monkeypatch):
+    """Eleven pairs, one of them not usable, in chunks of four records; the words of the command."""
+    monkeypatch.setattr(scorer, "CHUNK", 4)
+    rows = [
+        {"prompt": f"Sky {k}?\n", "chosen": "Blue. " * (k + 1), "rejected": f"Soup {k}."} for k in range(11)
+    ]
+    del rows[5]["rejected"]
+    (folders / "many.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    names = {"policy": "policy", "reference": "reference", "pairs": "many.jsonl"}
+    words = [word for option, name in names.items() for word in (f"--{option}", str(folders / name))]
+    return folders, ["inspect", *words]
+
+
+def outputs(out):
+    summary = json.loads((out / "summary.json").read_text())
+    del summary["provenance"]
+    return summary, (out / "tokens.jsonl").read_text(), (out / "report.html").read_text()
+
+
+def test_what_was_stopped_goes_on_where_it_was_and_ends_the_same(many, monkeypatch, capsys):
+    folder, words = many
+    assert cli.main([*words, "--out", str(folder / "whole")]) == 0
+    calls = []
+    whole = scorer.score_pairs
+
+    def stops_at_the_second(*arguments):
+        calls.append(len(arguments[-1]))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(scorer, "score_pairs", stops_at_the_second)
+    assert cli.main([*words, "--out", str(folder / "stopped")]) == 1
+    assert [path.name for path in (folder / "stopped").iterdir()] == ["unfinished"]
+    assert cli.main([*words, "--out", str(folder / "stopped")]) == 0
+    assert calls == [4, 3, 3, 3]  # the first chunk is not scored again
+    assert outputs(folder / "stopped") == outputs(folder / "whole")
+    assert sorted(path.name for path in (folder / "stopped").iterdir()) == sorted(FILES)
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("changed", ["beta", "pairs", "model"])
+def test_something_else_does_not_go_on_from_it(many, monkeypatch, capsys, changed):
+    folder, words = many
+    words += ["--out", str(folder / "stopped")]
+    with monkeypatch.context() as patch:
+        patch.setattr(scorer, "score_pairs", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert cli.main(words) == 1
+    if changed == "beta":
+        words += ["--beta", "0.2"]
+    elif changed == "pairs":
+        (folder / "many.jsonl").write_text((folder / "many.jsonl").read_text() + "\n")
+    else:
+        models.save(models.tiny(seed=4), models.tiny_tokenizer(), folder / "policy")
+    capsys.readouterr()
+    assert cli.main(words) == 1
+    name = "policy" if changed == "model" else changed
+    assert f"holds unfinished work with another {name}: delete it" in capsys.readouterr().err
+
+
+def test_earlier_results_stay_until_the_new_ones_are_whole(many, monkeypatch, capsys):
+    folder, words = many
+    words += ["--out", str(folder / "out")]
+    assert cli.main(words) == 0
+    before = outputs(folder / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(scorer, "score_pairs", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory")))
+        assert cli.main([*words, "--beta", "0.7"]) == 1
+    assert outputs(folder / "out") == before
+    assert cli.main([*words, "--beta", "0.7"]) == 0
+    assert outputs(folder / "out")[0]["beta"] == 0.7
+    capsys.readouterr()
+
+
+def test_the_command_and_the_function_give_the_same(many, capsys):
+    folder, words = many
+    assert cli.main([*words, "--out", str(folder / "command"), "--limit", "7"]) == 0
+    told = capsys.readouterr().out
+    assert f"{folder}/many.jsonl:6: rejected: is missing" in told
+    assert "1 pairs left out" in told
+    names = [str(folder / name) for name in ("policy", "reference", "many.jsonl")]
+    scored = score(*names, limit=7)
+    assert len(scored.pairs) == 7
+    scored.write(folder / "function")
+    (one, tokens, _), (other, expected, _) = outputs(folder / "command"), outputs(folder / "function")
+    assert tokens == expected
+    assert one["margin_mean"] == pytest.approx(other["margin_mean"], abs=1e-5)
+    assert one["reward_parts"][0]["changed"] == pytest.approx(other["reward_parts"][0]["changed"], abs=1e-5)
+    assert one.keys() == other.keys()
+    numbers = [json.loads(line)["pair"] for line in tokens.splitlines()]
+    assert numbers == [k for k in range(7) for _ in SIDES]
+
+
+def test_pairs_are_read_as_they_are_used():
+    """An endless source gives its first chunk; with a limit it ends."""
+    endless = ({"prompt": f"{k} is", "chosen": " so", "rejected": " not"} for k in count())
+    assert len(next(scorer.chunks(endless, BY_NAME, None))) == scorer.CHUNK
+    assert sum(map(len, scorer.chunks(endless, BY_NAME, 700))) == 700
+
+
+def test_none_usable_is_one_line_and_loads_no_model(many, capsys, monkeypatch):
+    folder, words = many
+    (folder / "many.jsonl").write_text('{"prompt": "x", "chosen": "y"}\n' * 9)
+    monkeypatch.setattr(models, "load_frozen", lambda *_: pytest.fail("loaded"))
+    assert cli.main([*words, "--out", str(folder / "none")]) == 1
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith(f"no usable pair; first problem: {folder}/many.jsonl:1: rejected: is missing")
+    )

@@ -1,0 +1,53 @@
+"""A job in chunks: what is done stays, another job does not mix in, results are put in place whole."""
+
+import pytest
+
+from dpoq_lab.commands.unfinished import Unfinished, UnfinishedError
+
+
+def test_a_chunk_that_was_written_is_there_for_the_next_process(tmp_path):
+    first = Unfinished(tmp_path / "out", {"beta": 0.1, "how": {"split": None}})
+    first.claim()
+    first.write(3, ["a\n", "b\n"])
+    second = Unfinished(tmp_path / "out", {"how": {"split": None}, "beta": 0.1})
+    second.claim()
+    assert second.has(3)
+    assert not second.has(0)
+    assert second.chunk(3).read_text() == "a\nb\n"
+
+
+def test_a_chunk_that_broke_off_is_not_there(tmp_path):
+    job = Unfinished(tmp_path, {})
+    job.claim()
+
+    def breaks_off():
+        yield "half"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.write(0, breaks_off())
+    assert not job.has(0)
+
+
+def test_another_job_is_refused_by_what_differs_and_loses_nothing(tmp_path):
+    job = Unfinished(tmp_path, {"beta": 0.1, "limit": None, "pairs": "a"})
+    job.claim()
+    job.write(0, ["kept"])
+    with pytest.raises(
+        UnfinishedError, match="unfinished work with another beta, pairs: delete it, or choose"
+    ):
+        Unfinished(tmp_path, {"beta": 0.2, "limit": None, "pairs": "b"}).claim()
+    assert job.has(0)
+
+
+def test_what_is_finished_takes_the_place_of_what_was_there(tmp_path):
+    (tmp_path / "summary.json").write_text("old")
+    (tmp_path / "other").write_text("stays")
+    job = Unfinished(tmp_path, {})
+    job.claim()
+    (job.folder / "summary.json").write_text("new")
+    job.finish(["summary.json"])
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "summary.json": "new",
+        "other": "stays",
+    }
