@@ -7,12 +7,14 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from dpoq_lab.credit import Changed, Evidence, changed_sides, evidence, report_of
+from dpoq_lab.diagnosis import PairFacts
 from dpoq_lab.encoding import Response
 from dpoq_lab.intervals import accuracy_with_interval, wilson_interval
 from dpoq_lab.rewards import ScoredPair
 from dpoq_lab.token_file import SIDES, ScoredRow
 
 KEPT = 1000  # pairs, evenly drawn, over which credit is judged
+PLACES, DOTS = 256, 400  # of the mean reward along a reply; of the plane
 SHOWN = 10  # of the worst pairs and the steepest tokens
 PARTS = ("shared start", "changed", "shared later", "end")
 LENGTHS = (16, 32, 64, 128, 256)  # actions: the last of each group of replies
@@ -40,11 +42,14 @@ class Tally:
         self.worst: list[tuple[float, int, dict]] = []
         self.steepest: list[tuple[float, int, dict]] = []
         self.draws = random.Random(0)
+        self.facts = PairFacts(beta)
+        self.along = {side: (np.zeros(PLACES), np.zeros(PLACES)) for side in SIDES}  # sums of r_hat, replies
 
     def add(self, row: ScoredRow) -> None:
         """One more pair."""
         number = len(self.by_likelihood)
         chosen, rejected = row.sides
+        self.facts.add(row)
         for scores, sums in zip(row.sides, self.rewards, strict=True):
             sums.append(sum(scores.rewards(self.beta)))
             self.kl_ref_pi += sum(scores.kl_ref_pi)
@@ -55,6 +60,7 @@ class Tally:
         self.by_likelihood.append(sum(chosen.logp_policy) - sum(rejected.logp_policy))
         changed = changed_sides(row.sides)
         self._split(row.sides, changed)
+        self._place(row.sides)
         self._keep(number, row.sides, changed)
         margin = self.rewards[0][-1] - self.rewards[1][-1]
         named = {"pair": number, "where": row.where}
@@ -67,6 +73,13 @@ class Tally:
             self.replies[side, length] += 1
             for part, r in zip(parts, scores.rewards(self.beta), strict=True):
                 self.parts[side, length, part] += r
+
+    def _place(self, sides: ScoredPair) -> None:
+        for side, scores in zip(SIDES, sides, strict=True):
+            sums, replies = self.along[side]
+            rewards = scores.rewards(self.beta)[:PLACES]
+            sums[: len(rewards)] += rewards
+            replies[: len(rewards)] += 1
 
     def _keep(self, number: int, sides: ScoredPair, changed: Changed) -> None:
         """An even draw of `KEPT` pairs of as many as come (Vitter's algorithm R)."""
@@ -100,6 +113,9 @@ class Tally:
             "kl_pi_ref_token_mean": self.kl_pi_ref / self.actions,
             "kl_assumes": KL_ASSUMES,
             "reward_parts": self._parts(),
+            "facts": self.facts.facts(),
+            "plane": self._plane(),
+            "along": {side: _means(*self.along[side]) for side in SIDES},
             "worst_pairs": _sorted(self.worst),
             "steepest_tokens": _sorted(self.steepest),
             "not_scored": {
@@ -111,6 +127,14 @@ class Tally:
             | report_of([found for _, found in sorted(self.kept, key=_first)]),
         }
 
+    def _plane(self) -> list[list[float]]:
+        """Log-ratios of chosen and rejected, nats a token, of at most `DOTS` pairs spread over the file."""
+        column = {name: np.array(values) for name, values in self.facts.columns.items()}
+        n = len(column["chosen"])
+        some = np.unique(np.linspace(0, n - 1, min(n, DOTS)).astype(int))
+        by_token = [column[side][some] / column[f"{side}_tokens"][some] for side in SIDES]
+        return np.round(np.array(by_token).T, 5).tolist()
+
     def _parts(self) -> list[dict]:
         """Mean reward of each part by side, for all replies and for those of each length."""
         table = []
@@ -121,6 +145,29 @@ class Tally:
                     means = {p: sum(self.parts[side, other, p] for other in lengths) / n for p in PARTS}
                     table.append({"actions": length, "side": side, "replies": n} | means)
         return table
+
+
+class Picked:
+    """The pairs that a page shows: the first ones and those of the smallest margin."""
+
+    def __init__(self, beta: float, first: int = 40, worst: int = 10) -> None:
+        self.beta, self.sizes = beta, (first, worst)
+        self.first: list[tuple[int, ScoredRow]] = []
+        self.worst: list[tuple[float, int, ScoredRow]] = []
+
+    def add(self, number: int, row: ScoredRow) -> None:
+        """One more pair."""
+        if len(self.first) < self.sizes[0]:
+            self.first.append((number, row))
+            return
+        chosen, rejected = (sum(scores.rewards(self.beta)) for scores in row.sides)
+        heapq.heappush(self.worst, (rejected - chosen, -number, row))
+        if len(self.worst) > self.sizes[1]:
+            heapq.heappop(self.worst)
+
+    def shown(self) -> list[tuple[int, ScoredRow]]:
+        """Number and pair, in the order of the file."""
+        return self.first + sorted((-number, row) for _, number, row in self.worst)
 
 
 def parts_of(sides: ScoredPair, changed: Changed) -> list[list[str]]:
@@ -138,6 +185,12 @@ def _part(place: int, changed: bool, start: int, response: Response) -> str:
     if place in response.ends:
         return "end"
     return "shared start" if place < start else "changed" if changed else "shared later"
+
+
+def _means(sums: np.ndarray, replies: np.ndarray) -> list[float]:
+    """Mean r_hat at each place that at least a tenth of the replies reach."""
+    there = replies >= max(replies[0] / 10, 1)
+    return np.round(sums[there] / replies[there], 6).tolist()
 
 
 def length_group(n: int) -> str:

@@ -128,19 +128,19 @@ def test_plain_pairs_give_the_rewards_that_trl_logs(tokenizer, train_pairs, tmp_
 # A run that TRL made, from its folder
 
 
-def trl_run(folder, tokenizer, pairs, lora):
-    """Train with TRL as its users do, and evaluate: the run's folder, and what TRL logs of its rewards."""
+def trl_run(folder, tokenizer, pairs, lora, start, rate, batch_size=2, beta=0.3):
+    """Train with TRL as its users do, and evaluate: what TRL logs of its rewards; `folder/run` is the run."""
     trl = pytest.importorskip("trl", reason="TRL is not installed; it comes with the extra `bench`")
     from datasets import Dataset
 
-    models.save(models.build(tokenizer, 32, 1, seed=3, initializer_range=0.1), tokenizer, folder / "base")
+    models.save(start, tokenizer, folder / "base")
     config = trl.DPOConfig(
         output_dir=str(folder / "run"),
-        beta=0.3,
-        per_device_train_batch_size=2,
+        beta=beta,
+        per_device_train_batch_size=batch_size,
         per_device_eval_batch_size=len(pairs),
         num_train_epochs=3,
-        learning_rate=5e-2 if lora else 5e-3,
+        learning_rate=rate,
         max_length=None,
         gradient_checkpointing=False,
         bf16=False,
@@ -178,7 +178,8 @@ def test_a_run_of_trl_is_opened_scored_and_trained_on(style, lora, train_pairs, 
     """Its folder and a checkpoint in it give the rewards that TRL logged, and `train` goes on from it."""
     tokenizer = styled(style) if style else models.tiny_tokenizer()
     pairs = [p.pair for p in train_pairs[:6]] if style else plain(train_pairs[:6])
-    theirs = trl_run(tmp_path, tokenizer, pairs, lora)
+    start = models.build(tokenizer, 32, 1, seed=3, initializer_range=0.1)
+    theirs = trl_run(tmp_path, tokenizer, pairs, lora, start, 5e-2 if lora else 5e-3)
     write_pairs(pairs, tmp_path / "pairs.jsonl")
     checkpoint = sorted((tmp_path / "run").glob("checkpoint-*"), key=lambda p: int(p.name[11:]))[-1]
     for name, policy in {"whole": tmp_path / "run", "last": checkpoint}.items():

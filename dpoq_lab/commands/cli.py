@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        return arguments.run_command(arguments)
     except KeyboardInterrupt:
         return _fail("interrupted")
     except Misuse as error:
@@ -50,11 +50,12 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
     top.add_argument("--port", help="the port of JupyterLab")
     top.add_argument("--ip", help="the address JupyterLab listens on (default 127.0.0.1)")
-    top.set_defaults(run=_lab)
+    top.set_defaults(run_command=_lab)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     _add_check(commands)
     _add_train(commands)
     _add_inspect(commands)
+    _add_diagnose(commands)
     _add_study(commands)
     _add_timetable(commands)
     _add_doctor(commands)
@@ -72,7 +73,7 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
         "--held-out", metavar="PAIRS", help="pairs kept for testing: are their prompts in here?"
     )
     _add_how(check)
-    check.set_defaults(run=_check)
+    check.set_defaults(run_command=_check)
 
 
 def _add_train(commands: argparse._SubParsersAction) -> None:
@@ -99,7 +100,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     _add_how(train)
     _add_whole_yield(train)
     train.add_argument("--resume", action="store_true", help="go on with the unfinished run in DIR")
-    train.set_defaults(run=_train)
+    train.set_defaults(run_command=_train)
 
 
 def _add_inspect(commands: argparse._SubParsersAction) -> None:
@@ -116,7 +117,28 @@ def _add_inspect(commands: argparse._SubParsersAction) -> None:
     inspect.add_argument("--limit", type=_positive_int, metavar="N", help="only the first N usable pairs")
     _add_how(inspect)
     _add_whole_yield(inspect)
-    inspect.set_defaults(run=_inspect)
+    inspect.set_defaults(run_command=_inspect)
+
+
+def _add_diagnose(commands: argparse._SubParsersAction) -> None:
+    diagnose = commands.add_parser("diagnose", help="which known cause is at work in a DPO run")
+    diagnose.add_argument(
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="a run's folder (this kit's or TRL's), its log, or a csv of rewards",
+    )
+    diagnose.add_argument(
+        "--inspected", type=Path, metavar="DIR", help="what inspect wrote of this run's pairs"
+    )
+    diagnose.add_argument("--pairs", metavar="PAIRS", help="score these now: best, those it was trained on")
+    diagnose.add_argument("--reference", metavar="NAME_OR_DIR", help="pi_ref, where the run does not name it")
+    diagnose.add_argument("--out", type=Path, metavar="DIR", help="where the report goes (RUN/diagnosis)")
+    diagnose.add_argument("--beta", type=_positive, help="where the run does not say it (0.1)")
+    diagnose.add_argument("--max-length", type=_positive_int, default=512, help="as in training")
+    _add_how(diagnose)
+    _add_whole_yield(diagnose)
+    diagnose.set_defaults(run_command=_diagnose)
 
 
 HOW = {
@@ -162,20 +184,20 @@ def _add_study(commands: argparse._SubParsersAction) -> None:
     study.add_argument(
         "--preset", default="laptop", help="ci, laptop or gpu, as far as the study has it (laptop)"
     )
-    study.set_defaults(run=_study)
+    study.set_defaults(run_command=_study)
 
 
 def _add_timetable(commands: argparse._SubParsersAction) -> None:
     timetable = commands.add_parser("timetable", help="a plan for a class: lessons, minutes, what to ask")
     timetable.add_argument("minutes", type=_positive_int, help="how long the class is: 50, 90, 180, ...")
-    timetable.set_defaults(run=_timetable)
+    timetable.set_defaults(run_command=_timetable)
 
 
 def _add_doctor(commands: argparse._SubParsersAction) -> None:
     doctor = commands.add_parser("doctor", help="what this machine has, and a fix for each thing missing")
     doctor.add_argument("--fetch", action="store_true", help="fetch SmolLM2-135M ahead of a class")
     doctor.add_argument("--json", action="store_true", help="print JSON")
-    doctor.set_defaults(run=_doctor)
+    doctor.set_defaults(run_command=_doctor)
 
 
 def _lab(arguments: argparse.Namespace) -> int:
@@ -240,6 +262,29 @@ def _inspect(arguments: argparse.Namespace) -> int:
     if done:
         summary, problems = done
         print(summary_lines(summary, arguments.out, problems))
+    return 0
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    from dpoq_lab.commands.diagnose import diagnose_run
+    from dpoq_lab.views.report import verdict_lines
+
+    if arguments.inspected and arguments.pairs:
+        raise Misuse("--inspected and --pairs are two ways to the same: give one of them")
+    names = (
+        "run",
+        "inspected",
+        "pairs",
+        "reference",
+        "beta",
+        "out",
+        "max_length",
+        "whole_yield",
+        "chat_template",
+    )
+    asked = {name: getattr(arguments, name) for name in names}
+    found, told, page = diagnose_run(**asked, how=_how(arguments))
+    print("\n".join([*told, *verdict_lines(found), str(page)]))
     return 0
 
 

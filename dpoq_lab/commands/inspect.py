@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import left_out
 from dpoq_lab.commands.scorer import Found, Model, Scorer, chunks
 from dpoq_lab.commands.unfinished import Unfinished
+from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.records import provenance, write_json
 from dpoq_lab.rewards import ScoredPair
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, records
-from dpoq_lab.summary import Tally
+from dpoq_lab.summary import Picked, Tally
 from dpoq_lab.token_file import SIDES, ScoredRow, lines, read_rows, row_of, token_record
-from dpoq_lab.views.report import SHOWN_PAIRS, report, sentences, summary_tables
+from dpoq_lab.views.report import report, sentences, summary_tables, verdict_lines
 
 FILES = ("tokens.jsonl", "report.html", "summary.json")
 
@@ -68,7 +69,10 @@ class Scored:
 
     def report(self, path: str | Path) -> Path:
         """Write one self-contained page with the summary and the first pairs; returns its path."""
-        page = report(list(islice(self.rows(), SHOWN_PAIRS)), self.beta, self.summary())
+        summary, picked = self.summary(), Picked(self.beta)
+        for number, row in enumerate(self.rows()):
+            picked.add(number, row)
+        page = report(summary, picked.shown(), diagnose(summary["facts"]))
         Path(path).write_text(page, encoding="utf-8")
         return Path(path)
 
@@ -187,16 +191,17 @@ def _stored_rows(chunk: Path, found: Found) -> Iterator[ScoredRow]:
 
 def _write(folder: Path, rows: Iterable[ScoredRow], beta: float, head: dict, found: Found) -> dict:
     """Write `FILES` into `folder` in one pass over the rows, through which `found` may fill; the summary."""
-    tally, first = Tally(beta), []
+    tally, picked = Tally(beta), Picked(beta)
     with (folder / "tokens.jsonl").open("w", encoding="utf-8") as stream:
         for number, row in enumerate(rows):
             stream.writelines(lines(number, row, beta))
             tally.add(row)
-            first += [row] if number < SHOWN_PAIRS else []
-    if not first:
+            picked.add(number, row)
+    if not picked.first:
         raise _none_usable(found)
     summary = head | found.counts() | tally.summary()
-    (folder / "report.html").write_text(report(first, beta, summary), encoding="utf-8")
+    page = report(summary, picked.shown(), diagnose(summary["facts"]))
+    (folder / "report.html").write_text(page, encoding="utf-8")
     write_json(folder / "summary.json", summary)
     return summary
 
@@ -237,6 +242,7 @@ def summary_lines(summary: dict, out: Path, problems: Sequence[str] = ()) -> str
         [
             *left_out(problems, summary["notes"], summary["read"]),
             *sentences(summary)[1:],
+            verdict_lines(diagnose(summary["facts"]))[0],
             *(f"\n{table.caption}\n{table}" for table in summary_tables(summary, most=3)),
             str(out / "report.html"),
         ]

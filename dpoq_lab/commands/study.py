@@ -24,6 +24,7 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "dialogue": "l11_multi_turn.study",
     "agents": "l12_agents.study",
     "systems": "l13_multi_model.study",
+    "causes": "l14_your_own_model.study",
 }
 
 

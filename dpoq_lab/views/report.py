@@ -1,57 +1,246 @@
-"""What `inspect` shows: its summary as sentences and tables, and a self-contained page of scored pairs."""
+"""The page of `inspect` and `diagnose`: a verdict in words, the pictures that carry it, then the pairs.
 
+It is one file that asks for nothing. Model text is data: `token_view` and `escape` are its only ways in.
+"""
+
+from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+
 from dpoq_lab.credit import TRUTHS, credit_rows
+from dpoq_lab.diagnosis import BOTH, Diagnosis, Finding
 from dpoq_lab.encoding import flaw_mask
 from dpoq_lab.rewards import TokenScores
+from dpoq_lab.run_logs import Log
 from dpoq_lab.summary import PARTS
 from dpoq_lab.token_file import SIDES, ScoredRow
+from dpoq_lab.views.charts import LESS, MORE, Look, Series, axis, chart
+from dpoq_lab.views.curves import pair_curves
+from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.tables import Table
 from dpoq_lab.views.theme import STYLE
 from dpoq_lab.views.token_view import heat_map, legend, signed, visible
 
-SHOWN_PAIRS = 50
 PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width,initial-scale=1"><title>dpoq-lab report</title>'
+    '<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>'
     '{style}</head><body class="dpoq dpoq-page"><main>{body}</main></body></html>\n'
+)
+HEADLINES = {
+    "expected": "Expected, not broken",
+    "healthy": "Nothing wrong is seen",
+    "data fault": "A fault of the data",
+    "scoring mismatch": "Two scorings that do not match",
+    "too much pressure": "Too much pressure",
+    "nothing learned": "Nothing was learned",
+}
+MEAN, OWN, RUN = Look("ink", symbol="star"), Look("ink", symbol="cross"), Look("ink")
+
+Shown = tuple[int, ScoredRow]  # a pair's number and the pair
+
+
+def report(summary: dict, shown: Sequence[Shown], diagnosis: Diagnosis, log: Log | None = None) -> str:
+    """The page of a summary, of the pairs to show, and of a run's log where there is one."""
+    figures = [plane(summary, log), along(summary["along"]), *run_curves(log)]
+    pictures = "".join(figure.html() for figure in figures)
+    said = "".join(f"<p>{escape(line)}</p>" for line in sentences(summary))
+    tables = "".join(table.html() for table in summary_tables(summary))
+    numbers = f"<h2>Numbers</h2>{said}{tables}{_truths(summary['credit'])}"
+    body = verdict(diagnosis) + pictures + _pairs(summary, shown) + numbers
+    title = f"{HEADLINES[diagnosis.findings[0].kind] if diagnosis.findings else 'Cannot tell'}: dpoq-lab"
+    return PAGE.format(style=STYLE, title=escape(title), body=body)
+
+
+def curves_page(diagnosis: Diagnosis, log: Log) -> str:
+    """The page of a run of which only the log is there."""
+    body = verdict(diagnosis) + "".join(figure.html() for figure in run_curves(log))
+    return PAGE.format(style=STYLE, title="dpoq-lab diagnose", body=body)
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """What is at work, in words, as HTML: the first finding, the others, and what is not known."""
+    first, *others = diagnosis.findings or [None]
+    if first is None:
+        head = "<h1>Cannot tell</h1><p>No test spoke: neither for a known fault nor for a healthy run.</p>"
+    else:
+        name = escape(first.cause.removeprefix("expected: "))
+        head = f"<h1>{HEADLINES[first.kind]}: {name}</h1>{_finding(first)}"
+    more = "".join(
+        f"<p><b>Also: {escape(f.cause)}.</b> {_sentence(f.because)} {escape(f.fix)}</p>" for f in others
+    )
+    if diagnosis.missing:
+        items = "".join(f"<li>{escape(line)}</li>" for line in diagnosis.missing)
+        summary = f"<summary>Not tested: {len(diagnosis.missing)} causes</summary>"
+        more += f"<details>{summary}<ul>{items}</ul></details>"
+    return f'<section class="dpoq-verdicts">{head}{more}</section>'
+
+
+def _sentence(text: str) -> str:
+    return escape(f"{text[:1].upper()}{text[1:]}.")
+
+
+def _finding(found: Finding) -> str:
+    return (
+        f"<p><b>{found.sure.capitalize()}.</b> {_sentence(found.because)}</p>"
+        f"<p><b>What to do.</b> {escape(found.fix)} Lesson {escape(found.lesson)} shows why.</p>"
+    )
+
+
+def verdict_lines(diagnosis: Diagnosis) -> list[str]:
+    """The same for a terminal."""
+    if not diagnosis.findings:
+        lines = ["can't tell: no test spoke, neither for a known fault nor for a healthy run"]
+    else:
+        lines = [
+            f"{'also' if k else 'verdict'}: {found.cause} ({found.sure}): {found.because}\n  {found.fix} "
+            f"(lesson {found.lesson})"
+            for k, found in enumerate(diagnosis.findings)
+        ]
+    return [*lines, *(f"not tested: {line}" for line in diagnosis.missing)]
+
+
+def plane(summary: dict, log: Log | None = None) -> Figure:
+    """A dot a pair: how far each reply's log pi moved; a cross where the reference's own text went."""
+    facts, dots = summary["facts"], summary["plane"]
+    right, wrong = ([d for d in dots if (d[0] > d[1]) == good] for good in (True, False))
+    series = [
+        Series(name, [x for x, _ in some], [None] * len(some), look, "dots", seeds=[[y] for _, y in some])
+        for name, some, look in (("ranked right", right, MORE), ("wrong", wrong, LESS))
+    ]
+    ends = [facts[side] / facts[f"{side}_tokens"] for side in BOTH]
+    fell = [-facts[f"{side}_kl"] / facts[f"{side}_tokens"] for side in BOTH]
+    series += [
+        Series("mean", ends[:1], ends[1:], MEAN, "dots"),
+        Series("text of pi_ref", fell[:1], fell[1:], OWN, "dots"),
+    ]
+    run = []
+    if log is not None and (beta := facts["beta"]):
+        groups = np.array_split([[r[side] for side in BOTH] for r in log.records], min(len(log.records), 12))
+        lengths = [facts[f"{side}_tokens"] for side in BOTH]
+        run = [[0.0, 0.0], *(np.mean(group, axis=0) / beta / lengths for group in groups)]
+        series.append(Series("the run", [x for x, _ in run], [y for _, y in run], RUN))
+    xs, ys = zip(*dots, ends, fell, *run, strict=True)
+    reading = (
+        f"Chosen moved by {signed(ends[0])} and rejected by {signed(ends[1])} nats a token; text such as the "
+        f"reference writes by {signed(fell[0])} and {signed(fell[1])} at the same places (the cross)."
+    )
+    return chart(
+        series,
+        axis("change of log pi(chosen), nats a token", xs, include=[0.0]),
+        axis("change of log pi(rejected)", ys, include=[0.0]),
+        "The plane of the change of log pi of chosen and rejected replies, a dot a pair",
+        reading,
+        width=620,
+        height=400,
+    )
+
+
+def along(means: dict[str, list[float]]) -> Figure:
+    """Mean reward of the tokens at each place of the replies."""
+    series = [
+        Series(side, range(1, len(means[side]) + 1), means[side], look)
+        for side, look in zip(SIDES, (MORE, LESS), strict=True)
+    ]
+    values = [value for side in SIDES for value in means[side]]
+    steepest = min(values, default=0.0)
+    side = next((side for side in SIDES if steepest in means[side]), SIDES[0])
+    place = means[side].index(steepest) + 1 if steepest in means[side] else 1
+    return chart(
+        series,
+        axis("token of the reply", [1, max(map(len, means.values()))]),
+        axis("mean r_hat", values, include=[0.0]),
+        "The mean reward at each token of chosen and rejected replies, as far as a tenth of them reach",
+        f"The lowest mean reward is {signed(steepest)} nats, at token {place} of the {side} replies.",
+        height=300,
+    )
+
+
+def run_curves(log: Log | None) -> list[Figure]:
+    """The logged rewards by step."""
+    if log is None or len(log.records) < 2:
+        return []
+    steps = [int(record.get("step", k)) for k, record in enumerate(log.records)]
+    return [pair_curves("logged reward", log.column("chosen"), log.column("rejected"), steps)]
+
+
+_FIND = (
+    "for (const p of document.querySelectorAll('.dpoq-pair'))"
+    " p.hidden = !p.textContent.toLowerCase().includes(this.value.toLowerCase())"
+)
+_SORT = (
+    "const box = document.getElementById('pairs'), by = this.value, key = p => +p.dataset[by];"
+    " [...box.children].sort((a, b) => key(a) - key(b)).forEach(p => box.append(p))"
 )
 
 
-def report(first: list[ScoredRow], beta: float, summary: dict) -> str:
-    """One self-contained page: the summary, then the token strips of the first pairs."""
-    limit = colour_limit([scores for row in first for scores in row.sides], beta)
-    said = "".join(f"<p>{escape(line)}</p>" for line in sentences(summary))
-    tables = "".join(table.html() for table in summary_tables(summary))
-    shown = "".join(_pair_section(number, row, beta, limit) for number, row in enumerate(first))
-    title = f"<h1>Token rewards of {summary['pair_accuracy']['pairs']} pairs</h1>"
-    body = f"{title}{said}{tables}{_truths(summary['credit'])}<h2>The first {len(first)} pairs</h2>"
-    return PAGE.format(style=STYLE, body=f"{body}{legend(limit)}{shown}")
+def _pairs(summary: dict, shown: Sequence[Shown]) -> str:
+    """The strips, with a field to search and a choice of the order."""
+    beta = summary["beta"]
+    limit = colour_limit([scores for _, row in shown for scores in row.sides], beta)
+    strips = "".join(_pair_section(number, row, beta, limit) for number, row in shown)
+    choices = (
+        ("number", "order of the file"),
+        ("margin", "smallest margin first"),
+        ("wrong", "most wrong first"),
+    )
+    options = "".join(f'<option value="{value}">{text}</option>' for value, text in choices)
+    find, sort = (escape(code, quote=True) for code in (_FIND, _SORT))
+    controls = (
+        f'<div class="dpoq-controls"><label>Find <input type="search" oninput="{find}"></label> '
+        f'<label>Order <select onchange="{sort}">{options}</select></label></div>'
+    )
+    of = f"{len(shown)} of {summary['pair_accuracy']['pairs']} pairs: the first, and those it gets most wrong"
+    return f'<h2>{of}</h2>{controls}{legend(limit)}<div id="pairs">{strips}</div>'
+
+
+def _pair_section(number: int, row: ScoredRow, beta: float, limit: float) -> str:
+    sums = [sum(s.rewards(beta)) for s in row.sides]
+    margin = sums[0] - sums[1]
+    tokens = sum(s.response.n_actions for s in row.sides)
+    maps = "".join(
+        heat_map(
+            s.response.tokens,
+            s.rewards(beta),
+            limit,
+            f"{role}: sum of r_hat {total:+.2f}",
+            flaw_mask(s.response),
+            s.response.actions,
+        )
+        for role, s, total in zip(SIDES, row.sides, sums, strict=True)
+    )
+    wrong = margin / max(tokens, 1)  # a token, so that long replies are not wrong by their length
+    return (
+        f'<section class="dpoq-pair" data-number="{number}" data-margin="{margin:.6f}" '
+        f'data-wrong="{wrong:.8f}">'
+        f"<h3>Pair {number}: margin {signed(margin)}</h3>"
+        f'<div class="dpoq-prompt">{escape(row.prompt)}</div>{maps}</section>'
+    )
 
 
 def sentences(summary: dict) -> list[str]:
     """What the numbers say, a line each."""
     found, falls = summary["pair_accuracy"], summary["falls"]
     low, high = found["interval_95"]
-    means = [
-        f"{side} {summary[f'{key}_mean']:+.3f}"
-        for side, key in (
-            ("chosen", "chosen_reward_sum"),
-            ("rejected", "rejected_reward_sum"),
-            ("margin", "margin"),
-        )
-    ]
+    keys = {
+        "chosen": "chosen_reward_sum_mean",
+        "rejected": "rejected_reward_sum_mean",
+        "margin": "margin_mean",
+    }
+    means = ", ".join(f"{side} {summary[key]:+.3f}" for side, key in keys.items())
+    less = ", ".join(f"{side} in {share['share']:.0%} of pairs" for side, share in falls.items())
+    named = ", ".join(f"{name} {summary[key]}" for name, key in NAMED.items())
     return [
-        f"policy {summary['policy']}, reference {summary['reference']}, pairs {summary['source']}, "
-        f"beta {summary['beta']:g}",
+        f"{named}, beta {summary['beta']:g}",
         f"pair accuracy {found['accuracy']:.3f} ({low:.3f} to {high:.3f}, {found['pairs']} pairs)",
-        f"summed reward: {', '.join(means)}",
-        "less likely than under the reference: "
-        + ", ".join(f"{side} in {found['share']:.0%} of pairs" for side, found in falls.items()),
+        f"summed reward: {means}",
+        f"less likely than under the reference: {less}",
         *(f"{summary[name]:.4f} nats: {assumes}" for name, assumes in summary["kl_assumes"].items()),
         *filter(None, [truncated_line(summary), not_scored_line(summary["not_scored"])]),
     ]
+
+
+NAMED = {"policy": "policy", "reference": "reference", "pairs": "source"}
 
 
 def summary_tables(summary: dict, most: int | None = None) -> list[Table]:
@@ -125,21 +314,6 @@ def colour_limit(scores: list[TokenScores], beta: float) -> float:
     """A symmetric limit that 98% of the token rewards keep within; one scale for a whole view."""
     sizes = sorted(abs(r) for score in scores for r in score.rewards(beta))
     return max(sizes[int(0.98 * (len(sizes) - 1))], 1e-3) if sizes else 1.0
-
-
-def _pair_section(number: int, row: ScoredRow, beta: float, limit: float) -> str:
-    maps = "".join(
-        heat_map(
-            s.response.tokens,
-            s.rewards(beta),
-            limit,
-            f"{role}: sum of r_hat {sum(s.rewards(beta)):+.2f}",
-            flaw_mask(s.response),
-            s.response.actions,
-        )
-        for role, s in zip(SIDES, row.sides, strict=True)
-    )
-    return f'<h3>Pair {number}</h3><div style="white-space:pre-wrap">{escape(row.prompt)}</div>{maps}'
 
 
 def credit_table(credit: dict) -> Table:

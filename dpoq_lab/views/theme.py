@@ -84,6 +84,13 @@ min-height:1.2em;padding-bottom:.15em}}
 .dpoq-token:focus-visible{{outline:3px solid var(--dpoq-ink);outline-offset:1px;position:relative}}
 .dpoq-scale{{display:inline-block;width:14em;height:.8em;vertical-align:middle;
 background:linear-gradient(to right,var(--dpoq-less-fill),var(--dpoq-paper),var(--dpoq-more-fill))}}
+.dpoq-pair{{border-top:1px solid var(--dpoq-grid);padding:.2em 0}} .dpoq-prompt{{white-space:pre-wrap}}
+.dpoq-controls{{display:flex;flex-wrap:wrap;gap:.3em 1.5em;padding:.3em 0}}
+.dpoq-controls input,.dpoq-controls select{{font:inherit;color:inherit;background:var(--dpoq-paper);
+border:1px solid var(--dpoq-quiet);border-radius:4px;padding:.1em .4em;max-width:100%}}
+.dpoq-page h1{{font-size:1.7em;margin:.3em 0}} .dpoq-page .dpoq-figure svg{{max-width:100%;min-width:500px;
+height:auto}}
+@media print{{.dpoq-controls,.dpoq-size{{display:none}} .dpoq-figure,.dpoq-pair{{break-inside:avoid}}}}
 .dpoq-size{{font:inherit;color:inherit;background:none;border:1px solid var(--dpoq-quiet);border-radius:4px;
 padding:0 .5em;margin-left:1em;cursor:pointer}}
 .jp-CodeCell:has(.jp-InputPlaceholder) .jp-OutputArea pre{{font-size:13px;max-height:4.5em;overflow:auto;

@@ -1,0 +1,102 @@
+"""Which known cause is at work in a run: its log, and its pairs scored, here or by an earlier `inspect`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dpoq_lab.adapters import base_of
+from dpoq_lab.columns import BY_NAME
+from dpoq_lab.commands.inspect import inspect
+from dpoq_lab.diagnosis import Diagnosis, diagnose, log_facts
+from dpoq_lab.records import provenance, write_json
+from dpoq_lab.run_logs import Log, read_log
+from dpoq_lab.summary import Picked
+from dpoq_lab.token_file import read_rows
+from dpoq_lab.views.report import curves_page, report
+
+BETA = 0.1  # of most trainers, where neither the run nor the user says one
+
+
+class DiagnoseError(ValueError):
+    """A diagnosis that cannot be made; the text is one line."""
+
+
+def diagnose_run(
+    run: Path,
+    inspected: Path | None = None,
+    pairs: str | None = None,
+    reference: str | None = None,
+    beta: float | None = None,
+    out: Path | None = None,
+    **options: Any,
+) -> tuple[Diagnosis, list[str], Path]:
+    """The diagnosis of a run, what it assumes, and the page that was written to `out` (default: in the run).
+
+    `inspected` is a folder that `inspect` wrote; `pairs` are scored now by the run's model and its reference.
+    Raises LogError, DiagnoseError, and what `inspect` raises.
+    """
+    log = read_log(run)
+    out = out or (run if run.is_dir() else run.parent) / "diagnosis"
+    known = _inspected_beta(inspected) if inspected else None
+    assumed = next((b for b in (beta, log.beta, known) if b), BETA)
+    told = [f"{len(log.records)} records of {log.source}, one in {log.averaged} steps"]
+    if not (beta or log.beta or known):
+        told.append(f"beta is taken for {BETA}: say it with --beta")
+    if pairs:
+        told.append(_score(log, out, pairs, reference, assumed, **options))
+        inspected = out
+    elif not inspected:
+        told.append("curves alone: with --pairs PAIRS, the pairs it was trained on, much more can be said")
+    summary = json.loads((inspected / "summary.json").read_text(encoding="utf-8")) if inspected else None
+    facts = log_facts(log, assumed) | _model_facts(log)
+    found = diagnose((summary["facts"] if summary else {}) | facts)
+    out.mkdir(parents=True, exist_ok=True)
+    page = _page(inspected, summary, found, log) if inspected and summary else curves_page(found, log)
+    (out / "report.html").write_text(page, encoding="utf-8")
+    write_json(out / "diagnosis.json", asdict(found) | {"verdict": found.verdict, "provenance": provenance()})
+    return found, told, out / "report.html"
+
+
+def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, **options: Any) -> str:
+    """Score the pairs with the run's model; what was scored, in words."""
+    if log.policy is None:
+        raise DiagnoseError(f"{log.source}: no model lies beside it, so --pairs cannot be scored")
+    named = reference or base_of(str(log.policy)) or log.reference
+    if named is None:
+        raise DiagnoseError("--reference is needed: the run does not name the model that it began from")
+    how = {"how": BY_NAME, "limit": None, "max_length": 512, "whole_yield": False, "dtype": "float32"}
+    inspect(str(log.policy), named, pairs, out, beta, **how | {"chat_template": None} | options)
+    return f"scored {pairs} by {log.policy} against {named}"
+
+
+def _inspected_beta(folder: Path) -> float:
+    path = folder / "summary.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if "facts" not in found:
+            raise DiagnoseError(f"{path}: was written by an earlier version: run inspect again")
+        return float(found["beta"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, DiagnoseError):
+            raise
+        raise DiagnoseError(f"{path}: no summary that can be read: run inspect into {folder}") from error
+
+
+def _model_facts(log: Log) -> dict[str, float]:
+    """Whether the weights of the policy are kept in bfloat16, read from the heads of its files."""
+    from safetensors import safe_open
+
+    kinds = set()
+    for path in sorted(log.policy.glob("*.safetensors")) if log.policy else []:
+        with safe_open(path, "pt") as weights:
+            kinds |= {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
+    return {"bf16_weights": float(kinds == {"BF16"})} if kinds else {}
+
+
+def _page(inspected: Path, summary: dict, found: Diagnosis, log: Log) -> str:
+    picked = Picked(summary["beta"])
+    with (inspected / "tokens.jsonl").open(encoding="utf-8") as stream:
+        for number, row in enumerate(read_rows(stream)):
+            picked.add(number, row)
+    return report(summary, picked.shown(), found, log)

@@ -1,0 +1,455 @@
+"""Why a DPO run looks as it does: facts from its log and its scored pairs, and a test for each known cause.
+
+All facts are numbers in nats a reply (a log-ratio is a reward divided by beta), unless a name says otherwise.
+A cause says nothing where a fact that it needs is missing; where no cause speaks, the answer is "can't tell".
+
+For replies drawn from pi_ref, E[log pi/pi_ref] = -KL(pi_ref || pi), the sum over their tokens of the KL at
+each state. So if a reference was fitted to the chosen replies (SFT on them), their reward must fall, and by
+how much is known: k = (chosen log-ratio) / -(summed KL) is near 1.
+"""
+
+import math
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from typing import Literal
+
+import numpy as np
+
+from dpoq_lab.run_logs import Log
+from dpoq_lab.token_file import ScoredRow
+
+LN2 = math.log(2)
+BOTH = ("chosen", "rejected")
+Facts = dict[str, float]
+Kind = Literal[
+    "expected", "data fault", "scoring mismatch", "too much pressure", "nothing learned", "healthy"
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is at work: `sure` is "clear" or "likely", `because` the evidence with its numbers."""
+
+    cause: str
+    kind: str
+    sure: str
+    because: str
+    fix: str
+    lesson: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The findings, the weightiest first, and what else would have to be known."""
+
+    findings: list[Finding]
+    facts: Facts
+    missing: list[str]
+
+    @property
+    def verdict(self) -> str:
+        """The cause that comes first, or "can't tell"."""
+        return self.findings[0].cause if self.findings else "can't tell"
+
+
+def log_facts(log: Log, beta: float) -> Facts:
+    """What curves say: the start, the end (the mean of the last fifth), and log pi_ref of both replies."""
+    finite = [record for record in log.records if all(map(math.isfinite, record.values()))]
+    lost = len(log.records) - len(finite)
+    if not finite:
+        return {"beta": beta, "records": float(lost), "not_finite": 1.0}
+    log, last = replace(log, records=finite), max(len(finite) // 5, 1)
+    facts = {"records": float(len(finite)), "beta": beta, "not_finite": lost / (lost + len(finite))}
+    for name, scale in (("loss", 1.0), ("accuracy", 1.0), ("chosen", beta), ("rejected", beta)):
+        if column := log.column(name):
+            facts[f"{name}_end"] = float(np.mean(column[-last:])) / scale
+    facts["loss_worst"] = max(log.column("loss")[last:], default=math.nan)
+    if log.records[0].get("step", 2) <= 1:  # before the first update, and the mean of nothing else
+        first = log.records[0]
+        facts |= {"loss_start": first["loss"]}
+        facts |= {f"{side}_start": first[side] / beta for side in ("chosen", "rejected")}
+    for side in ("chosen", "rejected"):
+        both = [(r[f"{side}_logp"], r[side] / beta) for r in log.records if f"{side}_logp" in r]
+        if both:  # the reference does not move, so every step says what it gives these replies
+            of_reference = np.array([logp - ratio for logp, ratio in both])
+            facts[f"{side}_logged"] = float(of_reference.mean())
+            if len(both) > 1:
+                facts[f"{side}_logged_se"] = float(of_reference.std(ddof=1) / math.sqrt(len(both)))
+    return facts
+
+
+class PairFacts:
+    """Facts of scored pairs, added up one by one; `columns` has a number a pair."""
+
+    def __init__(self, beta: float) -> None:
+        self.beta = beta
+        self.columns: dict[str, array] = defaultdict(lambda: array("d"))
+        self.seen: set[int] = set()  # hashes of pairs
+        self.turned = array("q")  # and of each with its sides exchanged
+
+    def add(self, row: ScoredRow) -> None:
+        """One more pair."""
+        for side, scores in zip(BOTH, row.sides, strict=True):
+            response = scores.response
+            for name, value in {
+                side: sum(scores.logp_policy) - sum(scores.logp_reference),
+                f"{side}_kl": sum(scores.kl_ref_pi),
+                f"{side}_tokens": response.n_actions,
+                f"{side}_rescored": sum(scores.logp_reference),
+                f"{side}_end_logp": sum(scores.logp_reference[k] for k in response.ends),
+                f"{side}_cut": response.truncated,
+            }.items():
+                self.columns[name].append(value)
+        texts = [scores.response.text for scores in row.sides]
+        self.seen.add(hash((row.prompt, *texts)))
+        self.turned.append(hash((row.prompt, *texts[::-1])))
+        ids = [scores.response.ids for scores in row.sides]
+        shared = next((k for k, (a, b) in enumerate(zip(*ids, strict=False)) if a != b), min(map(len, ids)))
+        self.columns["shared_start"].append(shared / max(map(len, ids)))
+        self.columns["changed"].append(1 - SequenceMatcher(None, *ids, autojunk=False).ratio())
+
+    def facts(self) -> Facts:
+        """Means over the pairs, and what is made of them; nothing for no pairs."""
+        if not self.columns:
+            return {}
+        column = {name: np.array(values) for name, values in self.columns.items()}
+        margin, n = column["chosen"] - column["rejected"], len(column["chosen"])
+        by_token = {side: column[f"{side}_rescored"] / column[f"{side}_tokens"] for side in BOTH}
+        facts = {name: float(values.mean()) for name, values in column.items()} | {
+            "pairs": float(n),
+            "beta": self.beta,
+            "loss": float(np.logaddexp(0.0, -self.beta * margin).mean()),
+            "ranked_right": float(np.mean(margin > 0)),
+            "both_fall": float(np.mean((column["chosen"] < 0) & (column["rejected"] < 0))),
+            "reference_prefers_chosen": float(np.mean(by_token["chosen"] > by_token["rejected"])),
+            "cut": float(np.mean((column["chosen_cut"] + column["rejected_cut"]) > 0)),
+            "contradicted": sum(turned in self.seen for turned in self.turned) / n,
+        }
+        for name in ("chosen", "chosen_rescored", "rejected_rescored"):
+            spread = float(column[name].std(ddof=1)) if n > 1 else math.inf
+            facts[f"{name}_se"] = spread / math.sqrt(n)
+        if facts["chosen_kl"] > 0:
+            facts["k"] = facts["chosen"] / -facts["chosen_kl"]
+        return facts
+
+
+def pair_facts(rows: Iterable[ScoredRow], beta: float) -> Facts:
+    """`PairFacts` of rows."""
+    found = PairFacts(beta)
+    for row in rows:
+        found.add(row)
+    return found.facts()
+
+
+# What the pairs say of the end of a run where no curve does.
+AS_CURVES = {
+    "chosen_end": "chosen",
+    "rejected_end": "rejected",
+    "accuracy_end": "ranked_right",
+    "loss_end": "loss",
+    "chosen_logged": "chosen_rescored",
+}
+
+
+# The causes. Each test says how sure it is and why, or nothing; the first to speak is the verdict.
+
+Test = Callable[[Facts], tuple[str, str] | None]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A known cause: the facts without which its test says nothing, and what to do about it."""
+
+    name: str
+    kind: str
+    needs: tuple[str, ...]
+    test: Test
+    fix: str
+    lesson: str
+
+
+def _sure(size: float, threshold: float) -> str:
+    return "clear" if abs(size) > 2 * abs(threshold) else "likely"
+
+
+def _start(f: Facts) -> str:
+    moved = f"{f['chosen_start']:+.2f} nats a chosen and {f['rejected_start']:+.2f} a rejected reply"
+    return (
+        f"before the first update the loss is {f['loss_start']:.3f}, where it must be ln 2 = 0.693, "
+        f"and policy and reference differ by {moved}, where it must be 0"
+    )
+
+
+def _off(f: Facts) -> bool:
+    """Whether policy and reference differ before the first update, by more than rounding explains."""
+    return abs(f["loss_start"] - LN2) > 0.03 or max(abs(f[f"{side}_start"]) for side in BOTH) > 0.5
+
+
+def _not_finite(f: Facts) -> tuple[str, str] | None:
+    share = f["not_finite"]
+    return ("clear", f"{share:.0%} of the logged records hold a number that is not finite") if share else None
+
+
+def _two_texts(f: Facts) -> tuple[str, str] | None:
+    both = [f[f"{side}_start"] for side in BOTH]
+    return ("likely", _start(f)) if _off(f) and min(both) > 0.5 else None
+
+
+def _dropout(f: Facts) -> tuple[str, str] | None:
+    mean = (f["chosen_start"] + f["rejected_start"]) / 2
+    if not (_off(f) and mean < -0.25 and f["loss_start"] > LN2):
+        return None
+    return _sure(f["loss_start"] - LN2, 0.05), _start(f)
+
+
+def _other_reference(f: Facts) -> tuple[str, str] | None:
+    if not _off(f) or _two_texts(f) or _dropout(f):
+        return None
+    return _sure(f["loss_start"] - LN2, 0.05), _start(f)
+
+
+def _mismatch(f: Facts) -> tuple[str, str] | None:
+    gaps = {side: f[f"{side}_logged"] - f[f"{side}_rescored"] for side in BOTH}
+    errors = {side: math.hypot(f[f"{side}_logged_se"], f[f"{side}_rescored_se"]) for side in BOTH}
+    z = {side: gaps[side] / max(errors[side], 1e-9) for side in BOTH}
+    worst = max(BOTH, key=lambda side: abs(z[side]))
+    if abs(z[worst]) < 4 or abs(gaps[worst]) < 0.2:
+        return None
+    told = ", ".join(
+        f"{side} {f[f'{side}_logged']:.2f} logged, {f[f'{side}_rescored']:.2f} scored here" for side in BOTH
+    )
+    return _sure(
+        z[worst], 4
+    ), f"log pi_ref of the same pairs, nats a reply: {told} ({abs(z[worst]):.0f} standard errors)"
+
+
+def _truncation(f: Facts) -> tuple[str, str] | None:
+    if f["cut"] < 0.05:
+        return None
+    return _sure(
+        f["cut"], 0.05
+    ), f"{f['cut']:.0%} of the pairs have a reply that was cut off, so its end is not learned"
+
+
+def _nothing_learned(f: Facts) -> tuple[str, str] | None:
+    most = max(abs(f[f"{side}_end"]) for side in BOTH)
+    if most > 0.1:
+        return None
+    return _sure(
+        0.1, max(most, 1e-9)
+    ), f"at the end both replies have moved by less than {max(most, 0.001):.3f} nats"
+
+
+def _no_signal(f: Facts) -> tuple[str, str] | None:
+    if f["accuracy_end"] > 0.8 or f["loss_end"] < 0.5:
+        return None
+    if "reference_prefers_chosen" not in f:
+        return "likely", f"at the end the chosen reply is ahead in only {f['accuracy_end']:.0%} of the pairs"
+    se = 0.5 / math.sqrt(f["pairs"])
+    if abs(f["reference_prefers_chosen"] - 0.5) > 3 * se:
+        return None
+    return "clear", (
+        f"the chosen reply is ahead in only {f['accuracy_end']:.0%} of the pairs, and the reference prefers "
+        f"it in {f['reference_prefers_chosen']:.0%}: no better than a coin"
+    )
+
+
+def _against_reference(f: Facts) -> tuple[str, str] | None:
+    if f["reference_prefers_chosen"] > 0.35:
+        return None
+    return _sure(0.5 - f["reference_prefers_chosen"], 0.15), (
+        f"a token for a token, the reference finds the chosen reply likelier in only "
+        f"{f['reference_prefers_chosen']:.0%} of the pairs"
+    )
+
+
+def _beta_low(f: Facts) -> tuple[str, str] | None:
+    margin = f["chosen_end"] - f["rejected_end"]
+    if f["accuracy_end"] < 0.85 or margin < 3 or f["loss_end"] < 0.6:
+        return None
+    return _sure(margin, 3), (
+        f"the chosen reply is ahead in {f['accuracy_end']:.0%} of the pairs by {margin:.1f} nats, and the "
+        f"loss is still {f['loss_end']:.2f}: beta = {f['beta']:g} calls for far more"
+    )
+
+
+def _displacement(f: Facts) -> tuple[str, str] | None:
+    margin = f["chosen"] - f["rejected"]
+    if f["changed"] > 0.2 or f["chosen"] > -2 * f["chosen_se"] or f["chosen_kl"] < 0.35 * margin:
+        return None
+    return _sure(0.2, f["changed"]), (
+        f"the two replies share {1 - f['changed']:.0%} of their tokens; the chosen one fell by "
+        f"{-f['chosen']:.1f} nats while the margin grew by {margin:.1f}"
+    )
+
+
+def _pressure(f: Facts) -> tuple[str, str] | None:
+    fall = f["chosen_end"] / f["chosen_logged"] if f["chosen_logged"] < 0 else 0.0
+    if fall < 0.25:
+        return None
+    return _sure(fall, 0.25), (
+        f"the chosen replies lost {-f['chosen_end']:.1f} nats, {fall:.0%} of what the reference gave them "
+        f"({f['chosen_logged']:.1f}): the policy has left the language of the data"
+    )
+
+
+def _bf16(f: Facts) -> tuple[str, str] | None:
+    if not f["bf16_weights"]:
+        return None
+    return "likely", "the weights are stored in bfloat16, where a small update is rounded away"
+
+
+def _kl_effect(f: Facts) -> tuple[str, str] | None:
+    if f["chosen"] > -2 * f["chosen_se"] or not 0.5 < f["k"] < 1.6 or f["ranked_right"] < 0.6:
+        return None
+    return _sure(0.5, abs(f["k"] - 1)), (
+        f"the chosen replies fell by {-f['chosen']:.2f} nats; text that the reference itself would write "
+        f"fell by {f['chosen_kl']:.2f} at the same places (k = {f['k']:.2f})"
+    )
+
+
+def _healthy(f: Facts) -> tuple[str, str] | None:
+    if f["accuracy_end"] < 0.6 or f["loss_end"] > 0.675 or f["chosen_end"] < f["rejected_end"]:
+        return None
+    told = (
+        f"the chosen reply is ahead in {f['accuracy_end']:.0%} of the pairs, the loss is {f['loss_end']:.2f}"
+    )
+    return ("clear" if "k" in f else "likely"), told
+
+
+STARTS = ("loss_start", "chosen_start", "rejected_start")
+ENDS = ("chosen_end", "rejected_end")
+LOGGED = tuple(
+    f"{side}_{what}" for side in BOTH for what in ("logged", "logged_se", "rescored", "rescored_se")
+)
+CAUSES = (
+    Cause(
+        "not finite",
+        "too much pressure",
+        ("not_finite",),
+        _not_finite,
+        "Lower the learning rate, compute in bf16 and not in fp16, read the pairs where it began.",
+        "05_train_dpo",
+    ),
+    Cause(
+        "policy and reference read different text",
+        "scoring mismatch",
+        STARTS,
+        _two_texts,
+        "Give both the same tokenizer and chat template.",
+        "08_reference_policy",
+    ),
+    Cause(
+        "dropout in training",
+        "scoring mismatch",
+        STARTS,
+        _dropout,
+        "Set every dropout of the policy to 0, or score in eval mode.",
+        "05_train_dpo",
+    ),
+    Cause(
+        "another reference than stated",
+        "scoring mismatch",
+        STARTS,
+        _other_reference,
+        "Pass the model that the policy began as; of an adapter on a tuned model, that model.",
+        "08_reference_policy",
+    ),
+    Cause(
+        "other tokens were trained than are scored",
+        "scoring mismatch",
+        LOGGED,
+        _mismatch,
+        "Compare template, boundary and EOS of the trainer with `dpoq-lab check --model`; try --whole-yield.",
+        "05_train_dpo",
+    ),
+    Cause(
+        "truncation",
+        "data fault",
+        ("cut",),
+        _truncation,
+        "Raise the maximal length, or leave these pairs out.",
+        "05_train_dpo",
+    ),
+    Cause(
+        "nothing learned",
+        "nothing learned",
+        ENDS,
+        _nothing_learned,
+        "Raise the learning rate; see that the adapter or the weights are trained at all.",
+        "05_train_dpo",
+    ),
+    Cause(
+        "labels without signal",
+        "data fault",
+        ("accuracy_end", "loss_end"),
+        _no_signal,
+        "Read twenty pairs: is the chosen reply better? Look for contradictory pairs with `dpoq-lab check`.",
+        "08_reference_policy",
+    ),
+    Cause(
+        "labels against the reference",
+        "data fault",
+        ("reference_prefers_chosen",),
+        _against_reference,
+        "Flipped labels look like this, and so does an honest wish to change the model: read the pairs.",
+        "06_token_rewards",
+    ),
+    Cause(
+        "displacement",
+        "too much pressure",
+        ("changed", "chosen", "rejected", "chosen_se", "chosen_kl"),
+        _displacement,
+        "Use pairs that differ more, a higher beta or a lower rate, or add the loss of SFT on the chosen.",
+        "08_reference_policy",
+    ),
+    Cause(
+        "too much pressure",
+        "too much pressure",
+        (*ENDS, "accuracy_end", "loss_end"),
+        lambda f: _beta_low(f) or (_pressure(f) if "chosen_logged" in f else None),
+        "Lower the learning rate or train for fewer steps, or raise beta.",
+        "08_reference_policy",
+    ),
+    Cause(
+        "weights in bf16",
+        "scoring mismatch",
+        ("bf16_weights",),
+        _bf16,
+        "Keep the weights that are trained in float32 and compute in bf16 (autocast).",
+        "05_train_dpo",
+    ),
+    Cause(
+        "expected: the chosen reward falls with its reference",
+        "expected",
+        ("chosen", "chosen_se", "k", "ranked_right"),
+        _kl_effect,
+        "Nothing is broken. It falls because the reference was fitted to replies like these.",
+        "08_reference_policy",
+    ),
+    Cause(
+        "healthy",
+        "healthy",
+        (*ENDS, "accuracy_end", "loss_end"),
+        _healthy,
+        "Nothing to mend.",
+        "05_train_dpo",
+    ),
+)
+
+
+def diagnose(facts: Facts) -> Diagnosis:
+    """Every cause whose test speaks, in the order of `CAUSES`; a fault silences what calls it healthy."""
+    facts = {name: facts[of] for name, of in AS_CURVES.items() if of in facts} | facts
+    findings, missing = [], []
+    for cause in CAUSES:
+        if lacking := [name for name in cause.needs if name not in facts]:
+            missing.append(f"{cause.name}: needs {', '.join(lacking)}")
+            continue
+        if found := cause.test(facts):
+            findings.append(Finding(cause.name, cause.kind, *found, cause.fix, cause.lesson))
+    faults = [f for f in findings if f.kind not in ("expected", "healthy")]
+    return Diagnosis(faults or findings, facts, missing)

@@ -1,0 +1,1 @@
+"""Lesson 14: runs with a known cause, and how often the diagnosis finds it."""

@@ -1,0 +1,177 @@
+"""The logged curves of a DPO run: this kit's `metrics.jsonl`, TRL's `trainer_state.json`, or a csv.
+
+Whatever wrote them, a record has the same names: `step`, `loss`, and sums over a reply, averaged over the
+step's pairs, of the rewards (`chosen`, `rejected`, beta included) and of log pi (`chosen_logp`,
+`rejected_logp`, nats).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NAMES = {  # of a record -> as others write it, with / or _ and in any case
+    "step": ("step", "global_step", "train_step", "iteration"),
+    "loss": ("loss", "loss_mean", "train_loss"),
+    "chosen": (
+        "rewards_chosen",
+        "chosen_reward_sum",
+        "reward_chosen",
+        "chosen_reward",
+        "chosen_rewards",
+        "chosen",
+    ),
+    "rejected": (
+        "rewards_rejected",
+        "rejected_reward_sum",
+        "reward_rejected",
+        "rejected_reward",
+        "rejected_rewards",
+        "rejected",
+    ),
+    "accuracy": ("rewards_accuracies", "accuracy_mean", "reward_accuracy", "accuracy"),
+    "chosen_logp": ("logps_chosen", "chosen_logp_sum", "logp_chosen", "chosen_logp"),
+    "rejected_logp": ("logps_rejected", "rejected_logp_sum", "logp_rejected", "rejected_logp"),
+}
+NEEDED = ("loss", "chosen", "rejected")
+
+
+class LogError(ValueError):
+    """Logs that cannot be read; the text is one line that says why."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """The records of a run in order.
+
+    `averaged` is how many steps a record is the mean of; `policy` is the folder of the model. What the run
+    does not say is None.
+    """
+
+    records: list[dict[str, float]]
+    source: Path
+    averaged: int = 1
+    beta: float | None = None
+    policy: Path | None = None
+    reference: str | None = None
+    pairs: str | None = None
+
+    def column(self, name: str) -> list[float]:
+        """A column, as far as the records have it."""
+        return [record[name] for record in self.records if name in record]
+
+
+def read_log(run: Path) -> Log:
+    """The log of a run's folder, of a checkpoint in it, or of a file. Raises LogError."""
+    if run.is_file():
+        return _of_file(run)
+    if not run.is_dir():
+        raise LogError(f"{run}: no such file or folder")
+    if (run / "metrics.jsonl").is_file():
+        return _of_kit(run)
+    # the last checkpoint of a run of TRL holds the whole history; its folder may have a copy
+    states = [run / "trainer_state.json", *sorted(run.glob("checkpoint-*/trainer_state.json"), key=_step_of)]
+    states += [run.parent / "trainer_state.json"]
+    found = [path for path in states if path.is_file()]
+    if not found:
+        raise LogError(
+            f"{run}: holds no metrics.jsonl and no trainer_state.json, nor does a checkpoint in it"
+        )
+    return _of_trl(found[0] if found[0].parent == run else found[-1], run)
+
+
+def _step_of(path: Path) -> int:
+    digits = path.parent.name.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else -1
+
+
+def _of_file(path: Path) -> Log:
+    if path.name == "trainer_state.json":
+        return _of_trl(path, path.parent)
+    if path.suffix == ".jsonl":
+        return Log(records(_json_lines(path), path), path)
+    if path.suffix == ".csv":
+        return _spaced(records(csv.DictReader(io.StringIO(_text(path), newline="")), path), path)
+    raise LogError(f"{path}: not a trainer_state.json, a metrics.jsonl or a .csv")
+
+
+def _of_kit(run: Path) -> Log:
+    log, record = run / "metrics.jsonl", run / "run.json"
+    held = _json(record) if record.is_file() else {}
+    settings, request = held.get("settings", {}), held.get("request", {})
+    beta = settings.get("objective", {}).get("beta")
+    model = run if any(run.glob("*.safetensors")) else None
+    named = request.get("reference") or request.get("model")
+    return Log(records(_json_lines(log), log), log, 1, beta, model, named, request.get("pairs"))
+
+
+def _of_trl(state: Path, run: Path) -> Log:
+    history = _json(state).get("log_history")
+    if not isinstance(history, list):
+        raise LogError(f"{state}: has no log_history")
+    rows = [row for row in history if isinstance(row, dict) and "loss" in row]
+    model = next((at for at in (run, state.parent) if any(at.glob("*.safetensors"))), None)
+    log = _spaced(records(rows, state), state)
+    return Log(log.records, state, log.averaged, None, model)
+
+
+def _spaced(records: list[dict[str, float]], source: Path) -> Log:
+    """A log whose records stand some steps apart: each is taken for the mean of those steps."""
+    steps = [record["step"] for record in records if "step" in record]
+    return Log(records, source, max(int(steps[1] - steps[0]), 1) if len(steps) > 1 else 1)
+
+
+def records(rows: Iterable[Mapping], source: Path) -> list[dict[str, float]]:
+    """Rows by our names; those without a loss or rewards are left out, as evaluations are."""
+    found = []
+    for row in rows:
+        plain = {
+            str(key).lower().replace("/", "_").removeprefix("train_"): value for key, value in row.items()
+        }
+        record = {name: _number(plain, names) for name, names in NAMES.items()}
+        if all(record[name] is not None for name in NEEDED):
+            found.append({name: value for name, value in record.items() if value is not None})
+    if not found:
+        raise LogError(f"{source}: no record has a loss and the rewards of chosen and rejected")
+    return found
+
+
+def _number(row: dict, names: tuple[str, ...]) -> float | None:
+    for name in names:
+        try:
+            return float(row[name])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LogError(f"{path}: is not UTF-8") from error
+    except OSError as error:
+        raise LogError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _json(path: Path) -> dict:
+    try:
+        found = json.loads(_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise LogError(f"{path}: is not JSON: {' '.join(str(error).split())[:100]}") from error
+    if not isinstance(found, dict):
+        raise LogError(f"{path}: is not a JSON object")
+    return found
+
+
+def _json_lines(path: Path) -> list[dict]:
+    rows = []
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise LogError(f"{path}:{number}: is not JSON") from error
+        rows += [row] if isinstance(row, dict) else []
+    return rows

@@ -1,0 +1,152 @@
+"""Each cause speaks for its own facts and for no others; facts are added up by hand."""
+
+import math
+
+import pytest
+from test_summary import CHOSEN, REJECTED
+
+from dpoq_lab.diagnosis import CAUSES, LN2, PairFacts, diagnose, log_facts
+from dpoq_lab.run_logs import Log
+from dpoq_lab.token_file import ScoredRow
+
+# of a run from a base: 30 nats a reply, the chosen rises a little, the rejected falls
+CURVES = {
+    **{"records": 60.0, "beta": 0.5, "not_finite": 0.0, "loss_start": LN2, "chosen_start": 0.0},
+    **{"rejected_start": 0.0, "loss_end": 0.3, "accuracy_end": 0.9, "chosen_end": 0.4, "rejected_end": -2.5},
+    **{"chosen_logged": -17.0, "chosen_logged_se": 0.1, "rejected_logged": -20.0, "rejected_logged_se": 0.1},
+}
+PAIRS = {
+    **{"pairs": 400.0, "chosen": 0.5, "chosen_se": 0.1, "rejected": -2.8, "chosen_kl": 1.6, "k": -0.3},
+    **{"chosen_rescored": -17.1, "chosen_rescored_se": 0.2, "rejected_rescored": -20.2},
+    **{"rejected_rescored_se": 0.2, "reference_prefers_chosen": 0.76, "ranked_right": 0.92, "cut": 0.0},
+    **{"changed": 0.5, "bf16_weights": 0.0},
+}
+FITTED = {"chosen_end": -0.8, "chosen": -0.8, "chosen_kl": 1.0, "k": 0.8}
+CHANGED = {
+    "healthy": {},
+    "expected: the chosen reward falls with its reference": FITTED,
+    "not finite": {"not_finite": 0.2},
+    "policy and reference read different text": {
+        "chosen_start": 1.9,
+        "rejected_start": 2.4,
+        "loss_start": 0.75,
+    },
+    "dropout in training": {"loss_start": 1.1, "chosen_start": -2.1, "rejected_start": -0.3},
+    "another reference than stated": {"loss_start": 0.2, "chosen_start": 2.2, "rejected_start": -2.5},
+    "other tokens were trained than are scored": {"chosen_logged": -23.0},
+    "truncation": {"cut": 0.3},
+    "nothing learned": {
+        "loss_end": 0.691,
+        "chosen_end": 0.01,
+        "rejected_end": -0.02,
+        "chosen": 0.01,
+        "rejected": 0.0,
+    },
+    "labels without signal": {"accuracy_end": 0.6, "loss_end": 0.65, "reference_prefers_chosen": 0.52},
+    "labels against the reference": {"reference_prefers_chosen": 0.1},
+    "displacement": {"changed": 0.05, "chosen": -2.0, "chosen_end": -2.0, "chosen_kl": 2.2, "rejected": -5.0},
+    "too much pressure": {
+        "chosen_end": -7.0,
+        "rejected_end": -15.0,
+        "chosen": -7.0,
+        "chosen_kl": 7.0,
+        "k": 1.0,
+    },
+    "weights in bf16": {"bf16_weights": 1.0},
+}
+
+
+@pytest.mark.parametrize("cause", CHANGED)
+def test_a_cause_speaks_for_its_facts(cause):
+    found = diagnose(CURVES | PAIRS | CHANGED[cause])
+    assert found.verdict == cause
+    assert [f.cause for f in found.findings if f.kind not in ("expected", "healthy")][1:] == []
+    assert found.missing == []
+
+
+def test_every_cause_is_tried_here():
+    assert {cause.name for cause in CAUSES} == set(CHANGED)
+
+
+def test_beta_that_is_too_low_is_pressure_by_another_sign():
+    """Ahead by 8 nats in nearly all pairs, and the loss still near ln 2."""
+    facts = CURVES | PAIRS | {"beta": 0.01, "loss_end": 0.66, "chosen_end": -1.0, "rejected_end": -9.0}
+    found = diagnose(facts)
+    assert found.verdict == "too much pressure"
+    assert "beta = 0.01 calls for far more" in found.findings[0].because
+
+
+def test_a_fault_silences_what_would_call_the_run_healthy():
+    found = diagnose(CURVES | PAIRS | FITTED | {"cut": 0.3})
+    assert [f.cause for f in found.findings] == ["truncation"]
+
+
+def test_two_faults_are_both_told():
+    found = diagnose(CURVES | PAIRS | {"cut": 0.3, "reference_prefers_chosen": 0.1})
+    assert [f.cause for f in found.findings] == ["truncation", "labels against the reference"]
+
+
+def test_curves_alone_say_less_and_say_so():
+    found = diagnose(CURVES)
+    assert found.verdict == "healthy"
+    assert found.findings[0].sure == "likely"
+    assert any(line.startswith("truncation: needs cut") for line in found.missing)
+
+
+def test_where_nothing_speaks_it_cannot_be_told():
+    assert diagnose({}).verdict == "can't tell"
+    middling = {"loss_end": 0.68, "accuracy_end": 0.55}
+    assert diagnose(CURVES | middling | {"accuracy_end": 0.85, "chosen_end": -0.5}).verdict == "can't tell"
+
+
+def test_pairs_alone_stand_in_for_the_end_of_the_curves():
+    alone = PAIRS | {"beta": 0.5, "loss": 0.3, "chosen": -9.0, "k": 1.0}
+    assert diagnose(alone).verdict == "too much pressure"  # 9 of 17 nats
+
+
+def test_an_averaged_log_has_no_start():
+    """Records at steps 10, 20, ... are means of ten steps; a record at step 0 or 1 is not."""
+    rows = [{"step": step, "loss": 0.6, "chosen": 0.05, "rejected": -0.1} for step in (10.0, 20.0)]
+    assert "loss_start" not in log_facts(Log(rows, None, 10), 0.1)
+    assert log_facts(Log([rows[0] | {"step": 1.0}, rows[1]], None), 0.1)["chosen_start"] == pytest.approx(0.5)
+
+
+def test_facts_of_a_log_by_hand():
+    """Six records: the end is the last alone; log pi_ref = log pi - reward/beta, whatever the step."""
+    rows = [
+        {
+            "step": float(k),
+            "loss": 0.7 - k / 10,
+            "chosen": -k / 10,
+            "rejected": -k,
+            "chosen_logp": -20.0 - k / 5,
+        }
+        for k in range(6)
+    ]
+    found = log_facts(Log(rows, None), beta=0.5)
+    assert (found["loss_end"], found["chosen_end"], found["rejected_end"]) == pytest.approx(
+        (0.2, -1.0, -10.0)
+    )
+    assert (found["chosen_logged"], found["chosen_logged_se"]) == pytest.approx((-20.0, 0.0))
+    assert (found["loss_start"], found["loss_worst"]) == pytest.approx((0.7, 0.6))
+    lost = log_facts(Log([*rows, rows[0] | {"loss": math.nan}], None), beta=0.5)
+    assert lost["not_finite"] == pytest.approx(1 / 7)
+    assert lost["loss_end"] == pytest.approx(0.2)
+
+
+def test_facts_of_pairs_by_hand():
+    """Log-ratios: chosen .5+1+2+4+8 of 5 tokens, rejected -7.25 of 4; then with sides exchanged."""
+    found = PairFacts(beta=0.1)
+    found.add(ScoredRow("a", "p", (CHOSEN, REJECTED)))
+    one = found.facts()
+    assert (one["chosen"], one["rejected"]) == (15.5, -7.25)
+    assert (one["chosen_tokens"], one["rejected_tokens"]) == (5, 4)
+    assert (one["chosen_rescored"], one["chosen_end_logp"]) == (-25.0, -5.0)
+    assert one["loss"] == pytest.approx(math.log1p(math.exp(-0.1 * 22.75)))
+    assert (one["shared_start"], one["changed"]) == (1 / 5, pytest.approx(1 - 2 * 3 / 9))
+    assert (one["both_fall"], one["ranked_right"], one["contradicted"]) == (0, 1, 0)
+    found.add(ScoredRow("b", "p", (REJECTED, CHOSEN)))
+    both = found.facts()
+    assert both["contradicted"] == 1.0
+    assert both["chosen"] == pytest.approx((15.5 - 7.25) / 2)
+    assert both["chosen_se"] == pytest.approx(22.75 / 2)  # sd 22.75/sqrt 2, over two pairs

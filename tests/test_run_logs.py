@@ -1,0 +1,125 @@
+"""Logged curves under the names that trainers use: TRL's state, this kit's metrics, a csv."""
+
+import json
+
+import pytest
+
+from dpoq_lab.run_logs import LogError, read_log
+
+HISTORY = [
+    {
+        "step": 1,
+        "loss": 0.7,
+        "rewards/chosen": 0.1,
+        "rewards/rejected": -0.2,
+        "logps/chosen": -30.0,
+        "epoch": 0.1,
+    },
+    {"step": 11, "loss": 0.5, "rewards/chosen": 0.3, "rewards/rejected": -0.6, "logps/chosen": -29.0},
+    {"step": 11, "eval_loss": 0.6, "eval_rewards/chosen": 0.2, "eval_rewards/rejected": -0.1},
+    {"step": 21, "loss": 0.4, "rewards/chosen": 0.4, "rewards/rejected": -0.9, "rewards/accuracies": 0.8},
+    {"step": 21, "train_runtime": 12.0, "train_loss": 0.55},
+]
+
+
+def write_state(folder, history=HISTORY):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": history, "global_step": 21}))
+    return folder
+
+
+def test_a_state_of_trl_by_our_names_without_its_evaluations(tmp_path):
+    log = read_log(write_state(tmp_path / "run"))
+    assert log.records == [
+        {"step": 1.0, "loss": 0.7, "chosen": 0.1, "rejected": -0.2, "chosen_logp": -30.0},
+        {"step": 11.0, "loss": 0.5, "chosen": 0.3, "rejected": -0.6, "chosen_logp": -29.0},
+        {"step": 21.0, "loss": 0.4, "chosen": 0.4, "rejected": -0.9, "accuracy": 0.8},
+    ]
+    assert (log.averaged, log.beta, log.policy) == (10, None, None)
+    assert log.column("accuracy") == [0.8]
+
+
+def test_the_last_checkpoint_of_a_run_has_the_whole_history(tmp_path):
+    """By its number: checkpoint-100 comes after checkpoint-20."""
+    for step, history in {20: HISTORY[:1], 100: HISTORY, 3: HISTORY[:1]}.items():
+        write_state(tmp_path / "run" / f"checkpoint-{step}", history)
+    (tmp_path / "run" / "checkpoint-100" / "adapter_model.safetensors").write_bytes(b"")
+    log = read_log(tmp_path / "run")
+    assert len(log.records) == 3
+    assert log.source == tmp_path / "run" / "checkpoint-100" / "trainer_state.json"
+    assert log.policy == tmp_path / "run" / "checkpoint-100"
+    assert len(read_log(tmp_path / "run" / "checkpoint-20").records) == 1
+    assert read_log(tmp_path / "run" / "checkpoint-3" / "trainer_state.json").records[0]["loss"] == 0.7
+
+
+def test_the_model_of_a_run_is_its_own_before_that_of_a_checkpoint(tmp_path):
+    write_state(tmp_path / "run" / "checkpoint-20")
+    for folder in (tmp_path / "run", tmp_path / "run" / "checkpoint-20"):
+        (folder / "model.safetensors").write_bytes(b"")
+    assert read_log(tmp_path / "run").policy == tmp_path / "run"
+
+
+def test_a_run_of_this_kit_says_its_beta_its_reference_and_its_pairs(tmp_path):
+    row = {
+        "step": 0,
+        "loss_mean": 0.69,
+        "chosen_reward_sum": 0.0,
+        "rejected_reward_sum": -0.1,
+        "chosen_logp_sum": -9,
+    }
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(row | {"accuracy_mean": 0.5}) + "\n")
+    record = {
+        "settings": {"objective": {"name": "dpo", "beta": 0.3}},
+        "request": {"model": "start", "reference": None, "pairs": "p.jsonl"},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    log = read_log(tmp_path)
+    assert log.records == [
+        {"step": 0.0, "loss": 0.69, "chosen": 0.0, "rejected": -0.1, "accuracy": 0.5, "chosen_logp": -9.0}
+    ]
+    assert (log.beta, log.reference, log.pairs, log.averaged) == (0.3, "start", "p.jsonl", 1)
+    assert read_log(tmp_path / "metrics.jsonl").records == log.records
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "step,loss,rewards/chosen,rewards/rejected",
+        "global_step,train/loss,train/rewards/chosen,train/rewards/rejected",
+        "Iteration,Loss,chosen_rewards,rejected_rewards",
+    ],
+)
+def test_a_csv_under_the_names_that_others_use(tmp_path, head):
+    (tmp_path / "log.csv").write_text(f"{head}\n5,0.6,0.1,-0.1\n10,0.5,0.2,-0.3\n15,,,\n")
+    log = read_log(tmp_path / "log.csv")
+    assert log.records[-1] == {"step": 10.0, "loss": 0.5, "chosen": 0.2, "rejected": -0.3}
+    assert (len(log.records), log.averaged) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none", None, "no such file or folder"),
+        ("log.txt", "x", "not a trainer_state.json, a metrics.jsonl or a .csv"),
+        ("log.csv", "step,loss\n1,0.6\n", "no record has a loss and the rewards of chosen and rejected"),
+        ("log.csv", "", "no record has a loss"),
+        ("trainer_state.json", "{", "is not JSON"),
+        ("trainer_state.json", "[]", "is not a JSON object"),
+        ("trainer_state.json", "{}", "has no log_history"),
+        ("metrics.jsonl", "{}\n{", ":2: is not JSON"),
+        ("log.csv", b"\xff\xfe\x00", "is not UTF-8"),
+    ],
+)
+def test_what_is_no_log_is_one_line(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(LogError, match=words) as caught:
+        read_log(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_log_says_what_is_looked_for(tmp_path):
+    with pytest.raises(
+        LogError, match=r"holds no metrics.jsonl and no trainer_state.json, nor does a checkpoint"
+    ):
+        read_log(tmp_path)
