@@ -6,6 +6,7 @@
 Each name below is loaded when it is first used, so the import itself costs nothing.
 
 score           every token of preference pairs under a policy and its reference
+diagnose        which known cause is at work in a run
 train           SFT, DPO or CPL of a model on preference pairs
 read_pairs      validate pairs of any form, with every problem named
 encode_pairs    pairs as tokens
@@ -19,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dpoq_lab.commands.diagnose import diagnose
     from dpoq_lab.commands.inspect import score
     from dpoq_lab.commands.train import train
     from dpoq_lab.encoding import encode_pairs
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = [
     "beam_search",
+    "diagnose",
     "dpo_loss",
     "encode_pairs",
     "read_pairs",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 _HOMES = {
     "beam_search": "search.beams",
+    "diagnose": "commands.diagnose",
     "dpo_loss": "losses",
     "encode_pairs": "encoding",
     "read_pairs": "preferences",

@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dpoq_lab import diagnosis
 from dpoq_lab.adapters import base_of
 from dpoq_lab.columns import BY_NAME
 from dpoq_lab.commands.inspect import inspect
-from dpoq_lab.diagnosis import Diagnosis, diagnose, log_facts
+from dpoq_lab.diagnosis import Diagnosis, log_facts
 from dpoq_lab.records import provenance, write_json
 from dpoq_lab.run_logs import Log, read_log
 from dpoq_lab.summary import Picked
@@ -20,6 +21,17 @@ BETA = 0.1  # of most trainers, where neither the run nor the user says one
 
 class DiagnoseError(ValueError):
     """A diagnosis that cannot be made; the text is one line."""
+
+
+def diagnose(run: str | Path, **options: Any) -> Diagnosis:
+    """Which known cause is at work in a run: its `verdict`, `findings` with their evidence, and `facts`.
+
+    `run` is a run's folder, its log, or a csv of rewards; `options` are those of `diagnose_run`: `inspected`,
+    `pairs`, `reference`, `beta`, `out`. Writes a page, by default into the run. Raises LogError and
+    DiagnoseError, and with `pairs` what `score` raises.
+    """
+    paths = {name: Path(options[name]) for name in ("inspected", "out") if options.get(name)}
+    return diagnose_run(Path(run), **options | paths)[0]
 
 
 def diagnose_run(
@@ -50,7 +62,7 @@ def diagnose_run(
         told.append("curves alone: with --pairs PAIRS, the pairs it was trained on, much more can be said")
     summary = json.loads((inspected / "summary.json").read_text(encoding="utf-8")) if inspected else None
     facts = log_facts(log, assumed) | _model_facts(log)
-    found = diagnose((summary["facts"] if summary else {}) | facts)
+    found = diagnosis.diagnose((summary["facts"] if summary else {}) | facts)
     out.mkdir(parents=True, exist_ok=True)
     page = _page(inspected, summary, found, log) if inspected and summary else curves_page(found, log)
     (out / "report.html").write_text(page, encoding="utf-8")

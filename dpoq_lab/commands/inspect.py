@@ -241,7 +241,7 @@ def summary_lines(summary: dict, out: Path, problems: Sequence[str] = ()) -> str
     return "\n".join(
         [
             *left_out(problems, summary["notes"], summary["read"]),
-            *sentences(summary)[1:],
+            *sentences(summary),
             verdict_lines(diagnose(summary["facts"]))[0],
             *(f"\n{table.caption}\n{table}" for table in summary_tables(summary, most=3)),
             str(out / "report.html"),

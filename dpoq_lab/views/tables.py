@@ -1,7 +1,7 @@
 """Tables: one object, as aligned text where it is compared and as HTML where it is read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
@@ -16,12 +16,14 @@ Rows = Sequence[Sequence[str]]
 class Table:
     """Rows of texts, the first of them the head; a row of one text is a heading.
 
+    `meanings` says what a text means to whoever points at it, or reaches it by Tab.
     `print` gives lines with aligned columns, the first `left` to the left; `show` the same in HTML.
     """
 
     rows: Rows
     left: int = 1
     caption: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return text_table(self.rows, self.left)
@@ -42,8 +44,17 @@ class Table:
         if len(row) == 1 < len(self.rows[0]):
             return f'<tr><th class="left" colspan="{len(self.rows[0])}">{escape(row[0])}</th></tr>'
         sides = [' class="left"' * (column < self.left) for column in range(len(row))]
-        cells = (f"<{kind}{side}>{escape(text)}</{kind}>" for text, side in zip(row, sides, strict=True))
+        cells = (f"<{kind}{side}>{self._cell(text)}</{kind}>" for text, side in zip(row, sides, strict=True))
         return f"<tr>{''.join(cells)}</tr>"
+
+    def _cell(self, text: str) -> str:
+        meaning = self.meanings.get(text)
+        if not meaning:
+            return escape(text)
+        said = escape(meaning, quote=True)
+        return (
+            f'<abbr class="dpoq-what" tabindex="0" title="{said}" data-means="{said}">{escape(text)}</abbr>'
+        )
 
 
 def text_table(rows: Rows, left: int = 1) -> str:

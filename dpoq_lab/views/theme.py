@@ -85,6 +85,9 @@ min-height:1.2em;padding-bottom:.15em}}
 .dpoq-scale{{display:inline-block;width:14em;height:.8em;vertical-align:middle;
 background:linear-gradient(to right,var(--dpoq-less-fill),var(--dpoq-paper),var(--dpoq-more-fill))}}
 .dpoq-pair{{border-top:1px solid var(--dpoq-grid);padding:.2em 0}} .dpoq-prompt{{white-space:pre-wrap}}
+.dpoq-what{{text-decoration:underline dotted;cursor:help}}
+.dpoq-what:focus::after{{content:attr(data-means);display:block;max-width:24em;white-space:normal;
+text-align:left;font-weight:400;color:var(--dpoq-quiet)}}
 .dpoq-controls{{display:flex;flex-wrap:wrap;gap:.3em 1.5em;padding:.3em 0}}
 .dpoq-controls input,.dpoq-controls select{{font:inherit;color:inherit;background:var(--dpoq-paper);
 border:1px solid var(--dpoq-quiet);border-radius:4px;padding:.1em .4em;max-width:100%}}

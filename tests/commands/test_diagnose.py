@@ -6,6 +6,7 @@ import re
 import pytest
 from test_trl import trl_run
 
+import dpoq_lab as dq
 from dpoq_lab import models
 from dpoq_lab.commands import cli
 from dpoq_lab.commands.diagnose import diagnose_run
@@ -115,6 +116,13 @@ def test_what_cannot_be_diagnosed_is_one_line(tmp_path, capsys, monkeypatch, wor
     (tmp_path / "old" / "summary.json").write_text('{"beta": 0.1}')
     assert cli.main(["diagnose", *words]) == 1
     assert line in capsys.readouterr().err
+
+
+def test_in_python_it_is_one_call(healthy, tmp_path):
+    found = dq.diagnose(str(healthy), out=str(tmp_path))
+    assert found.verdict == "healthy"
+    assert found.facts["records"] == 45
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_two_ways_to_the_same_are_misuse(tmp_path, capsys):
