@@ -136,6 +136,9 @@ def _add_diagnose(commands: argparse._SubParsersAction) -> None:
     diagnose.add_argument("--out", type=Path, metavar="DIR", help="where the report goes (RUN/diagnosis)")
     diagnose.add_argument("--beta", type=_positive, help="where the run does not say it (0.1)")
     diagnose.add_argument("--max-length", type=_positive_int, default=512, help="as in training")
+    diagnose.add_argument(
+        "--limit", type=_positive_int, metavar="N", help="score only the first N usable pairs"
+    )
     _add_how(diagnose)
     _add_whole_yield(diagnose)
     diagnose.set_defaults(run_command=_diagnose)
@@ -281,6 +284,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
         "max_length",
         "whole_yield",
         "chat_template",
+        "limit",
     )
     asked = {name: getattr(arguments, name) for name in names}
     found, told, page = diagnose_run(**asked, how=_how(arguments))

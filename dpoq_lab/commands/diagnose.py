@@ -8,6 +8,7 @@ from typing import Any
 from dpoq_lab import diagnosis
 from dpoq_lab.adapters import base_of
 from dpoq_lab.columns import BY_NAME
+from dpoq_lab.commands.audit import left_out
 from dpoq_lab.commands.inspect import inspect
 from dpoq_lab.diagnosis import Diagnosis, log_facts
 from dpoq_lab.records import provenance, write_json
@@ -56,7 +57,7 @@ def diagnose_run(
     if not (beta or log.beta or known):
         told.append(f"beta is taken for {BETA}: say it with --beta")
     if pairs:
-        told.append(_score(log, out, pairs, reference, assumed, **options))
+        told += _score(log, out, pairs, reference, assumed, **options)
         inspected = out
     elif not inspected:
         told.append("curves alone: with --pairs PAIRS, the pairs it was trained on, much more can be said")
@@ -70,16 +71,18 @@ def diagnose_run(
     return found, told, out / "report.html"
 
 
-def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, **options: Any) -> str:
-    """Score the pairs with the run's model; what was scored, in words."""
+def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, **options: Any) -> list[str]:
+    """Score the pairs with the run's model; what was scored, and what was left out, a line each."""
     if log.policy is None:
         raise DiagnoseError(f"{log.source}: no model lies beside it, so --pairs cannot be scored")
     named = reference or base_of(str(log.policy)) or log.reference
     if named is None:
         raise DiagnoseError("--reference is needed: the run does not name the model that it began from")
     how = {"how": BY_NAME, "limit": None, "max_length": 512, "whole_yield": False, "dtype": "float32"}
-    inspect(str(log.policy), named, pairs, out, beta, **how | {"chat_template": None} | options)
-    return f"scored {pairs} by {log.policy} against {named}"
+    done = inspect(str(log.policy), named, pairs, out, beta, **how | {"chat_template": None} | options)
+    summary, problems = done if done else ({"notes": {}, "read": 0}, [])
+    lines = left_out(problems, summary["notes"], summary["read"])
+    return [f"scored {pairs} by {log.policy} against {named}", *lines]
 
 
 def _inspected_beta(folder: Path) -> float:

@@ -150,7 +150,9 @@ def inspect(
         "template": _content(options["chat_template"]),
     }
     aside = Unfinished(
-        out, asked | {"policy": _content(policy), "reference": _content(reference), "pairs": _content(rows)}
+        out,
+        asked
+        | {"policy": _content(policy), "reference": _content(reference), "pairs": _content(rows, "**/*")},
     )
     if process.is_main_process:
         aside.claim()
@@ -168,7 +170,11 @@ def inspect(
         return None
     found = Found()
     stored = chain.from_iterable(_stored_rows(aside.chunk(k), found) for k in range(number + 1))
-    summary = _write(aside.folder, stored, beta, _head(scorer, rows), found)
+    try:
+        summary = _write(aside.folder, stored, beta, _head(scorer, rows), found)
+    except PairsError:
+        aside.discard()  # there is nothing to go on from
+        raise
     aside.finish(FILES)
     return summary, found.problems
 
@@ -225,14 +231,17 @@ def _check(rows: Rows, beta: float) -> None:
         raise ValueError(f"beta is {beta}; it must be above 0")
 
 
-def _content(name: str | None) -> str | None:
-    """What stands behind a name: the hash of a file, the files of a folder, else the name itself."""
+def _content(name: str | None, which: str = "*") -> str | None:
+    """What stands behind a name: the hash of a file, of a folder its files' dates, else the name itself.
+
+    A model's files lie at the top of its folder; results may be written below it.
+    """
     if name is None or not (path := Path(name)).exists():
         return name
     if path.is_file():
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    stats = sorted((str(file.relative_to(path)), file.stat()) for file in path.rglob("*") if file.is_file())
+    stats = sorted((str(file.relative_to(path)), file.stat()) for file in path.glob(which) if file.is_file())
     return hashlib.sha256(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode()).hexdigest()
 
 

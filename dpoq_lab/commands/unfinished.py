@@ -24,7 +24,8 @@ class Unfinished:
         """Make the folder. Raises UnfinishedError if it holds another job, OSError if it cannot be made."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / SETTINGS
-        held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else self.settings
+        begun = path.is_file() and any(self.folder.glob("chunk-*.jsonl"))
+        held = json.loads(path.read_text(encoding="utf-8")) if begun else self.settings
         if different := [name for name, value in self.settings.items() if held.get(name) != value]:
             raise UnfinishedError(
                 f"{self.folder}: holds unfinished work with another {', '.join(different)}: "
@@ -54,4 +55,8 @@ class Unfinished:
         """Move the finished files `names` from the folder to where they belong, and remove it."""
         for name in names:
             (self.folder / name).replace(self.out / name)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the folder and what is in it."""
         shutil.rmtree(self.folder)

@@ -152,7 +152,7 @@ def test_something_else_does_not_go_on_from_it(many, monkeypatch, capsys, change
     folder, words = many
     words += ["--out", str(folder / "stopped")]
     with monkeypatch.context() as patch:
-        patch.setattr(scorer, "score_pairs", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        stop_after_one(patch)
         assert cli.main(words) == 1
     if changed == "beta":
         words += ["--beta", "0.2"]
@@ -164,6 +164,29 @@ def test_something_else_does_not_go_on_from_it(many, monkeypatch, capsys, change
     assert cli.main(words) == 1
     name = "policy" if changed == "model" else changed
     assert f"holds unfinished work with another {name}: delete it" in capsys.readouterr().err
+
+
+def test_results_below_the_policy_do_not_make_it_another(many, monkeypatch):
+    """`diagnose` writes into the run that it scores."""
+    folder, words = many
+    words += ["--out", str(folder / "policy" / "diagnosis")]
+    with monkeypatch.context() as patch:
+        stop_after_one(patch)
+        assert cli.main(words) == 1
+    assert cli.main(words) == 0
+
+
+def stop_after_one(patch):
+    """A kill in the second chunk."""
+    calls, whole = [], scorer.score_pairs
+
+    def score_once(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    patch.setattr(scorer, "score_pairs", score_once)
 
 
 def test_earlier_results_stay_until_the_new_ones_are_whole(many, monkeypatch, capsys):
@@ -216,3 +239,4 @@ def test_none_usable_is_one_line_and_loads_no_model(many, capsys, monkeypatch):
         .err.splitlines()[-1]
         .endswith(f"no usable pair; first problem: {folder}/many.jsonl:1: rejected: is missing")
     )
+    assert list((folder / "none").iterdir()) == []

@@ -40,6 +40,16 @@ def test_another_job_is_refused_by_what_differs_and_loses_nothing(tmp_path):
     assert job.has(0)
 
 
+def test_another_job_may_take_a_folder_in_which_nothing_is_done(tmp_path):
+    Unfinished(tmp_path, {"beta": 0.1}).claim()
+    other = Unfinished(tmp_path, {"beta": 0.2})
+    other.claim()
+    other.write(0, ["x"])
+    Unfinished(tmp_path, {"beta": 0.2}).claim()
+    other.discard()
+    assert not other.folder.exists()
+
+
 def test_what_is_finished_takes_the_place_of_what_was_there(tmp_path):
     (tmp_path / "summary.json").write_text("old")
     (tmp_path / "other").write_text("stays")
