@@ -52,7 +52,6 @@ CHANGED = {
         "chosen_kl": 7.0,
         "k": 1.0,
     },
-    "weights in bf16": {"bf16_weights": 1.0},
 }
 
 
@@ -65,7 +64,16 @@ def test_a_cause_speaks_for_its_facts(cause):
 
 
 def test_every_cause_is_tried_here():
-    assert {cause.name for cause in CAUSES} == set(CHANGED)
+    apart = {"weights in bf16", "nothing wrong in the curves"}
+    assert {cause.name for cause in CAUSES} - apart == set(CHANGED)
+
+
+def test_weights_in_bf16_are_a_caution_beside_the_verdict():
+    found = diagnose(CURVES | PAIRS | {"bf16_weights": 1.0})
+    assert (found.verdict, found.findings[-1].cause) == ("healthy", "weights in bf16")
+    fault = diagnose(CURVES | PAIRS | {"bf16_weights": 1.0, "cut": 0.3})
+    assert [f.cause for f in fault.findings] == ["truncation", "weights in bf16"]
+    assert diagnose({"bf16_weights": 1.0}).verdict == "can't tell"
 
 
 def test_beta_that_is_too_low_is_pressure_by_another_sign():
@@ -88,7 +96,7 @@ def test_two_faults_are_both_told():
 
 def test_curves_alone_say_less_and_say_so():
     found = diagnose(CURVES)
-    assert found.verdict == "healthy"
+    assert found.verdict == "nothing wrong in the curves"
     assert found.findings[0].sure == "likely"
     assert any(line.startswith("truncation: needs cut") for line in found.missing)
 

@@ -7,6 +7,7 @@ import numpy as np
 from dpoq_lab.commands.contact_sheet import contact_sheet
 from dpoq_lab.intervals import contrast, over_seeds, plus_minus, wilson_interval
 from dpoq_lab.lessons.l07_search.study import drop
+from dpoq_lab.lessons.l14_your_own_model.study import FIRST_TEST_SEED, right, verdict_of
 from dpoq_lab.lessons.lecture import lectures
 from dpoq_lab.lessons.opening import course_records, stored_run
 from dpoq_lab.lessons.study import stored_record
@@ -52,8 +53,16 @@ def pm(found, sign=""):
     return f"**{found['mean']:{sign}.2f}** ± {found['half_95']:.2f}"
 
 
+def named_right(**what):
+    """How many runs of `causes` on seeds that no rule saw the diagnosis names, and of how many."""
+    runs = [r for r in stored_record("causes", "causes")["runs"] if r["seed"] >= FIRST_TEST_SEED]
+    return sum(right(run, verdict_of(run, **what)) for run in runs), len(runs)
+
+
 def quoted():
     """What the README quotes of the stored records, each figure as it must stand there."""
+    hits, runs = named_right()
+    yield f"**{hits}** of {runs}, no healthy run of 35 called broken; by curves alone {named_right(pairs=False)[0]} |"
     credit = stored_record("order-notes", "credit")
     found = {name: row["precision_at_1"] for name, row in credit["credit"].items()}
     yield f"{pm(found['-r, DPO from SFT'])} by -r_hat, {plus_minus(found['surprisal, SFT'])}"

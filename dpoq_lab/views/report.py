@@ -29,11 +29,9 @@ PAGE = (
 )
 HEADLINES = {
     "expected": "Expected, not broken",
-    "healthy": "Nothing wrong is seen",
     "data fault": "A fault of the data",
     "scoring mismatch": "Two scorings that do not match",
     "too much pressure": "Too much pressure",
-    "nothing learned": "Nothing was learned",
 }
 MEAN, OWN, RUN = Look("ink", symbol="star"), Look("ink", symbol="cross"), Look("ink")
 
@@ -48,8 +46,7 @@ def report(summary: dict, shown: Sequence[Shown], diagnosis: Diagnosis, log: Log
     lines = [summary_line(summary), truncated_line(summary), not_scored_line(summary["not_scored"])]
     numbers = "<h2>Numbers</h2>" + "".join(f"<p>{escape(line)}</p>" for line in lines if line) + tables
     body = verdict(diagnosis) + pictures + _pairs(summary, shown) + numbers
-    title = f"{HEADLINES[diagnosis.findings[0].kind] if diagnosis.findings else 'Cannot tell'}: dpoq-lab"
-    return PAGE.format(style=STYLE, title=escape(title), body=body)
+    return PAGE.format(style=STYLE, title=escape(f"{headline(diagnosis)}: dpoq-lab"), body=body)
 
 
 def curves_page(diagnosis: Diagnosis, log: Log) -> str:
@@ -58,14 +55,21 @@ def curves_page(diagnosis: Diagnosis, log: Log) -> str:
     return PAGE.format(style=STYLE, title="dpoq-lab diagnose", body=body)
 
 
+def headline(diagnosis: Diagnosis) -> str:
+    """The verdict in a line: its kind and the cause, which for a run without a fault are one."""
+    if diagnosis.verdict == "can't tell":
+        return "Cannot tell"
+    kind, cause = diagnosis.findings[0].kind, diagnosis.verdict.removeprefix("expected: ")
+    return f"{HEADLINES[kind]}: {cause}" if kind in HEADLINES and kind != cause else cause.capitalize()
+
+
 def verdict(diagnosis: Diagnosis) -> str:
     """What is at work, in words, as HTML: the first finding, the others, and what is not known."""
     first, *others = diagnosis.findings or [None]
     if first is None:
         head = "<h1>Cannot tell</h1><p>No test spoke: neither for a known fault nor for a healthy run.</p>"
     else:
-        name = escape(first.cause.removeprefix("expected: "))
-        head = f"<h1>{HEADLINES[first.kind]}: {name}</h1>{_finding(first)}"
+        head = f"<h1>{escape(headline(diagnosis))}</h1>{_finding(first)}"
     more = "".join(
         f"<p><b>Also: {escape(f.cause)}.</b> {_sentence(f.because)} {escape(f.fix)}</p>" for f in others
     )
@@ -92,10 +96,10 @@ def verdict_lines(diagnosis: Diagnosis) -> list[str]:
     if not diagnosis.findings:
         lines = ["can't tell: no test spoke, neither for a known fault nor for a healthy run"]
     else:
+        words = ["verdict" if f.cause == diagnosis.verdict else "also" for f in diagnosis.findings]
         lines = [
-            f"{'also' if k else 'verdict'}: {found.cause} ({found.sure}): {found.because}\n  {found.fix} "
-            f"(lesson {found.lesson})"
-            for k, found in enumerate(diagnosis.findings)
+            f"{word}: {f.cause} ({f.sure}): {f.because}\n  {f.fix} (lesson {f.lesson})"
+            for word, f in zip(words, diagnosis.findings, strict=True)
         ]
     return [*lines, *(f"not tested: {line}" for line in diagnosis.missing)]
 

@@ -50,12 +50,12 @@ def healthy(tmp_path_factory):
 
 def test_a_run_of_this_kit_needs_nothing_but_its_folder(healthy, capsys, tmp_path):
     out = diagnosed(capsys, healthy, "--out", tmp_path)
-    assert "verdict: healthy (likely)" in out
+    assert "verdict: nothing wrong in the curves (likely)" in out
     assert "curves alone: with --pairs PAIRS" in out
     assert "not tested: truncation: needs cut" in out
     page = (tmp_path / "report.html").read_text()
-    assert "<h1>Nothing wrong is seen: healthy</h1>" in page
-    assert json.loads((tmp_path / "diagnosis.json").read_text())["verdict"] == "healthy"
+    assert "<h1>Nothing wrong in the curves</h1>" in page
+    assert json.loads((tmp_path / "diagnosis.json").read_text())["verdict"] == "nothing wrong in the curves"
 
 
 def test_with_its_pairs_it_is_scored_and_the_fall_is_explained(healthy, capsys, tmp_path):
@@ -97,7 +97,7 @@ def test_the_public_record_of_a_healthy_looking_run_is_not_called_broken(tmp_pat
     rows = [(1, 0.69, 0.0, 0.0, 0.0, -300, -280), (20, 0.35, -0.1, -4.0, 0.85, -301, -320)]
     rows += [(40, 0.27, -0.28, -7.7, 0.88, -303, -357)]
     found, _, _ = diagnose_run(csv_log(tmp_path / "log.csv", rows), beta=0.1)
-    assert [(f.cause, f.sure) for f in found.findings] == [("healthy", "likely")]
+    assert [(f.cause, f.sure) for f in found.findings] == [("nothing wrong in the curves", "likely")]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_cannot_be_diagnosed_is_one_line(tmp_path, capsys, monkeypatch, wor
 
 def test_in_python_it_is_one_call(healthy, tmp_path):
     found = dq.diagnose(str(healthy), out=str(tmp_path))
-    assert found.verdict == "healthy"
+    assert found.verdict == "nothing wrong in the curves"
     assert found.facts["records"] == 45
     assert (tmp_path / "report.html").is_file()
 

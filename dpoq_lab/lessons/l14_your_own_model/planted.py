@@ -115,7 +115,7 @@ PLANTS = {
     "another template": Plant(MISMATCH, prompts=other_template),
     "another reference": Plant("another reference than stated", stated="base"),
     "dropout": Plant("dropout in training", dropout=0.1),
-    "bf16 weights": Plant("weights in bf16", bf16=True),
+    "bf16 weights": Plant("healthy", bf16=True),
     "rate / 1000": Plant("nothing learned", lr=1e-3),
 }
 

@@ -75,26 +75,28 @@ def measure(size: tuple[int, int], seeds: int, out: Path) -> tuple[dict, str]:
     return {"runs": runs}, str(confusion(runs))
 
 
-def verdict_of(run: dict, curves_only: bool = False) -> str:
-    """What the rules say of a stored run."""
-    return diagnose(run["curves"] | ({} if curves_only else run["pairs"])).verdict
+def verdict_of(run: dict, log: str = "curves", pairs: bool = True) -> str:
+    """What the rules say of a stored run, by its log ("curves"; "averaged" over ten steps) and its pairs."""
+    return diagnose(run[log] | (run["pairs"] if pairs else {})).verdict
 
 
-RIGHT = {"healthy": {"healthy", "expected: the chosen reward falls with its reference"}}
+WELL = {"healthy", "expected: the chosen reward falls with its reference", "nothing wrong in the curves"}
 
 
 def right(run: dict, verdict: str) -> bool:
-    """Whether a verdict names what was planted; a healthy run may be called healthy or expected to fall."""
+    """Whether a verdict names what was planted; of a healthy run, whether it finds no fault."""
     truth = PLANTS[run["cause"]].truth
-    return verdict in RIGHT.get(truth, {truth})
+    return verdict in WELL if truth == "healthy" else verdict == truth
 
 
-def confusion(runs: list[dict], first_seed: int = FIRST_TEST_SEED, curves_only: bool = False) -> Table:
-    """What the verdicts were by planted cause, over the seeds from `first_seed` on."""
+def confusion(
+    runs: list[dict], log: str = "curves", pairs: bool = True, first_seed: int = FIRST_TEST_SEED
+) -> Table:
+    """What the verdicts were by planted cause, over the seeds from `first_seed` on; else as `verdict_of`."""
     rows = []
     for cause in PLANTS:
         some = [run for run in runs if run["cause"] == cause and run["seed"] >= first_seed]
-        verdicts = [verdict_of(run, curves_only) for run in some]
+        verdicts = [verdict_of(run, log, pairs) for run in some]
         hits = sum(right(run, verdict) for run, verdict in zip(some, verdicts, strict=True))
         others = Counter(v for run, v in zip(some, verdicts, strict=True) if not right(run, v))
         told = ", ".join(f"{name} {n}" for name, n in others.most_common())
