@@ -61,8 +61,8 @@ def named_right(**what):
 
 def quoted():
     """What the README quotes of the stored records, each figure as it must stand there."""
-    hits, runs = named_right()
-    yield f"**{hits}** of {runs}, no healthy run of 35 called broken; by curves alone {named_right(pairs=False)[0]} |"
+    (hits, runs), (by_curves, _) = named_right(), named_right(pairs=False)
+    yield f"**{hits}** of {runs}, no healthy run of 35 called broken; by curves alone {by_curves} |"
     credit = stored_record("order-notes", "credit")
     found = {name: row["precision_at_1"] for name, row in credit["credit"].items()}
     yield f"{pm(found['-r, DPO from SFT'])} by -r_hat, {plus_minus(found['surprisal, SFT'])}"
