@@ -2,7 +2,7 @@
 
     python -m dpoq_lab.lessons.l14_your_own_model.four_runs OUT
 
-SmolLM2-135M-Instruct with a small LoRA adapter: SFT on the chosen replies of 256 pairs of `data/courtesy`, then
+SmolLM2-135M-Instruct with a small LoRA adapter: SFT on the chosen replies of 192 pairs of `data/courtesy`, then
 DPO on these pairs from that start, its reference. It needs the extras `bench` (TRL) and `peft`.
 """
 
@@ -23,7 +23,7 @@ from dpoq_lab.preferences import Pair, usable_pairs, write_pairs
 from dpoq_lab.records import provenance, write_json
 
 BASE, START = "smollm2-135m", "start"  # the adapter after SFT lies in the folder START
-BETA, PAIRS, BATCH, SFT_EPOCHS, SCORED = 0.1, 256, 8, 3, 48
+BETA, PAIRS, BATCH, SFT_EPOCHS, SCORED = 0.1, 192, 8, 3, 48
 SFT_RATE, DPO_RATE = 1e-3, 2e-4
 TARGETS, RANK = ["q_proj", "v_proj"], 2
 
