@@ -2,8 +2,8 @@
 
     python -m dpoq_lab.lessons.l14_your_own_model.four_runs OUT
 
-SmolLM2-135M-Instruct with a small LoRA adapter: SFT on the chosen replies of 192 pairs of `data/courtesy`, then
-DPO on these pairs from that start, its reference. It needs the extras `bench` (TRL) and `peft`.
+SmolLM2-135M-Instruct with a small LoRA adapter: SFT on the chosen replies of 192 pairs of `data/courtesy`,
+then DPO on these pairs from that start, its reference. It needs the extras `bench` (TRL) and `peft`.
 """
 
 import argparse
@@ -37,6 +37,11 @@ class Planted:
     rate: float = 1.0  # times DPO_RATE
     flipped: bool = False
     base_as_reference: bool = False
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing is to be mended."""
+        return "healthy" in self.right
 
 
 ANSWERS = {
