@@ -85,7 +85,9 @@ def _ground() -> str:
     low = max(X.low, Y.low)
     ends = [_place(math.copysign(v * v, v), math.copysign(v * v, v)) for v in (low, min(X.high, Y.high))]
     parts.append(line(*ends[0], *ends[1], "dpoq-grid"))
-    parts.append(label(LEFT + 8, bottom - 10, "right of the slanted line chosen is ahead", "start", "small quiet"))
+    parts.append(
+        label(LEFT + 8, bottom - 10, "right of the slanted line chosen is ahead", "start", "small quiet")
+    )
     parts.append(label(LEFT + WIDE / 2, bottom + 44, X.title, "middle"))
     turned = f'<g transform="translate(16,{TOP + HIGH / 2:g}) rotate(-90)">'
     return "".join(parts) + f"{turned}{label(0, 0, Y.title, 'middle')}</g>"
@@ -95,7 +97,9 @@ def _reading(paths: Sequence[Path], n: int, ended: Sequence[StoredRun]) -> str:
     if n == 1:
         return "Before the first update. All four should stand at 0, 0. Predict: which of them will fall?"
     if not ended:
-        at = "; ".join(f"{p.name[-1]} {signed(p.points[n - 1][0])}, {signed(p.points[n - 1][1])}" for p in paths)
+        at = "; ".join(
+            f"{p.name[-1]} {signed(p.points[n - 1][0])}, {signed(p.points[n - 1][1])}" for p in paths
+        )
         return f"Chosen and rejected so far, nats a reply: {at}."
     down = fallen(ended)
     return (
