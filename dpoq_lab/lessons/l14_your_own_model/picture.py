@@ -103,6 +103,6 @@ def _reading(paths: Sequence[Path], n: int, ended: Sequence[StoredRun]) -> str:
         return f"Chosen and rejected so far, nats a reply: {at}."
     down = fallen(ended)
     return (
-        f"The end: in {WORDS[len(down)]} of four the chosen replies are below 0 ({', '.join(down)}). One run is as it "
-        "should be. Crosses: where text of the run's own reference went."
+        f"The end: in {WORDS[len(down)]} of four the chosen replies are below 0 ({', '.join(down)}). "
+        "One run is as it should be. Crosses: where text of the run's own reference went."
     )
