@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dpoq_lab.diagnosis import CAUSES, diagnose
+from dpoq_lab.diagnosis import CAUSES
 from dpoq_lab.lessons.l14_your_own_model.four_runs import (
     ANSWERS,
     BASE,
@@ -17,7 +17,7 @@ from dpoq_lab.lessons.l14_your_own_model.four_runs import (
     exchanged,
     training_pairs,
 )
-from dpoq_lab.lessons.l14_your_own_model.stored import LETTERS, fallen, run_path, runs_folder, stored_runs
+from dpoq_lab.lessons.l14_your_own_model.stored import LETTERS, run_path, runs_folder, stored_runs
 from dpoq_lab.preferences import usable_pairs
 
 FILES = {
