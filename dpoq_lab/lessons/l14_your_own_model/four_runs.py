@@ -24,7 +24,7 @@ from dpoq_lab.records import provenance, write_json
 
 BASE, START = "smollm2-135m", "start"  # the adapter after SFT lies in the folder START
 BETA, PAIRS, BATCH, SFT_EPOCHS, SCORED = 0.1, 192, 8, 3, 48
-RATE = 1e-3
+SFT_RATE, DPO_RATE = 1e-3, 5e-4
 TARGETS, RANK = ["q_proj", "v_proj"], 2
 
 
@@ -34,7 +34,7 @@ class Planted:
 
     about: str
     right: tuple[str, ...]
-    rate: float = 1.0  # times RATE
+    rate: float = 1.0  # times DPO_RATE
     flipped: bool = False
     base_as_reference: bool = False
 
@@ -54,7 +54,7 @@ ANSWERS = {
         ("another reference than stated",),
         base_as_reference=True,
     ),
-    "D": Planted("the learning rate times 10", ("too much pressure",), rate=10.0),
+    "D": Planted("the learning rate times 20", ("too much pressure",), rate=20.0),
 }
 
 
@@ -118,7 +118,7 @@ def make_start(out: Path, pairs: list[Pair], epochs: float = SFT_EPOCHS) -> None
     rows = [{"prompt": _says("user", p.prompt), "completion": _says("assistant", p.chosen)} for p in pairs]
     trainer = trl.SFTTrainer(
         _base(),
-        trl.SFTConfig(**_settings(out / "unused", RATE, epochs)),
+        trl.SFTConfig(**_settings(out / "unused", SFT_RATE, epochs)),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=TARGETS, task_type="CAUSAL_LM"),
@@ -148,7 +148,7 @@ def make_run(out: Path, letter: str, pairs: list[Pair], epochs: float = 1) -> No
     trainer = trl.DPOTrainer(
         PeftModel.from_pretrained(_base(), str(out / START), is_trainable=True),
         _base() if planted.base_as_reference else None,  # None: a frozen copy of the start's adapter
-        trl.DPOConfig(beta=BETA, **_settings(out / "unused", RATE * planted.rate, epochs)),
+        trl.DPOConfig(beta=BETA, **_settings(out / "unused", DPO_RATE * planted.rate, epochs)),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
     )
