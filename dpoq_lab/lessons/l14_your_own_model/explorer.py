@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from html import escape
 
 import ipywidgets as widgets
 
 from dpoq_lab.diagnosis import BOTH, Facts, diagnose
 from dpoq_lab.lessons.l14_your_own_model.four_runs import ANSWERS
 from dpoq_lab.lessons.l14_your_own_model.stored import StoredRun
-from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row
+from dpoq_lab.token_file import SIDES
+from dpoq_lab.views.controls import WIDE_CHOICE, LiveFigure, Styled, on_change, row
 from dpoq_lab.views.curves import pair_curves
 from dpoq_lab.views.figures import Figure
-from dpoq_lab.views.report import plane
+from dpoq_lab.views.report import colour_limit, plane
 from dpoq_lab.views.tables import Table
-from dpoq_lab.views.token_view import signed
+from dpoq_lab.views.theme import box
+from dpoq_lab.views.token_view import heat_map, legend, signed
 
 NOT_YET = "not yet"
 FINE = "healthy, or a fall to be expected"
@@ -42,11 +45,14 @@ SHOWN = {  # a fact of a run as people read it
     "chosen_logged": "log pi_ref of chosen, as logged",
     "chosen_rescored": "log pi_ref of chosen, scored again",
 }
-SIGNED = ("chosen_start", "rejected_start", "chosen_end", "rejected_end", "chosen", "k")
+SIGNED = (
+    *("chosen_start", "rejected_start", "chosen_end", "rejected_end", "chosen", "k"),
+    *("chosen_logged", "chosen_rescored"),
+)
 
 
 class RunExplorer(Styled):
-    """Choose a run and what is drawn of it, read its facts, then guess: the guess opens the answer.
+    """Choose a run and what is drawn of it, read its facts and pairs, then guess: that opens the answer.
 
     `picture` is the plane or the curves, `opened` holds the letters whose answer was shown.
     """
@@ -57,10 +63,13 @@ class RunExplorer(Styled):
         self.view = widgets.Dropdown(options=VIEWS, description="show")
         wide = {"layout": {"width": "24em"}, "style": {"description_width": "initial"}}
         self.guess = widgets.Dropdown(options=GUESSES, description="your guess", **wide)
-        self.picture, self.facts = LiveFigure(), widgets.HTML()
+        numbers = range(len(next(iter(runs.values())).rows))
+        self.pair = widgets.Dropdown(options=numbers, description="pair", layout=WIDE_CHOICE)
+        self.picture, self.facts, self.replies = LiveFigure(), widgets.HTML(), widgets.HTML()
         on_change([self.run], self._turn)
-        on_change([self.view, self.guess], self._render)
-        super().__init__([row(self.run, self.view, self.guess), self.picture, self.facts])
+        on_change([self.view, self.guess, self.pair], self._render)
+        controls = row(self.run, self.view, self.guess)
+        super().__init__([controls, self.picture, self.facts, self.pair, self.replies])
         self._render()
 
     @property
@@ -84,6 +93,20 @@ class RunExplorer(Styled):
             figure = replace(figure, reading=f"{answer(run)} {figure.reading}")
         self.picture.draw(figure)
         self.facts.value = facts_table(run.facts).html()
+        self.replies.value = _pair(run, self.pair.value)
+
+
+def _pair(run: StoredRun, number: int) -> str:
+    """The prompt of a pair and the strips of both replies, on a scale of the run's own, as HTML."""
+    row, beta = run.rows[number], run.beta
+    limit = colour_limit([scores for some in run.rows for scores in some.sides], beta)
+    strips = "".join(
+        heat_map(
+            s.response.tokens, s.rewards(beta), limit, f"{side}: sum of r_hat {signed(sum(s.rewards(beta)))}"
+        )
+        for side, s in zip(SIDES, row.sides, strict=True)
+    )
+    return legend(limit) + box(f'<div class="dpoq-prompt">{escape(row.prompt)}</div>') + strips
 
 
 def _curves(run: StoredRun) -> Figure:
@@ -95,7 +118,7 @@ def _curves(run: StoredRun) -> Figure:
 def facts_table(facts: Facts) -> Table:
     """The facts of a run that tell causes apart."""
     rows = [
-        (told, signed(facts[name]) if name in SIGNED else f"{facts[name]:.2f}")
+        (told, signed(facts[name]) if name in SIGNED else f"{facts[name]:.3f}")
         for name, told in SHOWN.items()
         if name in facts
     ]

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dpoq_lab.lessons.l14_your_own_model.stored import StoredRun, fallen, run_path, stored_runs
-from dpoq_lab.views.charts import LOOKS, Axis, Look, label, line, path, spread, symbol
+from dpoq_lab.views.charts import GREY, INK, LESS, MORE, Axis, Look, label, line, path, spread, symbol
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 
 GROUPS, EVERY = 12, 2  # points of a path after its first; points between two frames
 LEFT, TOP, WIDE, HIGH, WIDTH, BELOW, LINE = 84, 8, 640, 318, 860, 52, 19  # pixels
-TICKS = (-100, -50, -20, -5, 0, 5)
+TICKS = (-100, -50, -20, -5, 0, 5, 20)
+LOOKS = (MORE, LESS, GREY, Look(INK.colour, INK.dash, "star"))  # a cross is where the reference's text went
 ALT = (
     "The plane of the change of log pi of chosen and of rejected replies, with the paths of the runs A to D, "
     "and at the end a cross where the text of each run's reference went"
@@ -24,8 +25,8 @@ def root(value: float) -> float:
     return math.copysign(math.sqrt(abs(value)), value)
 
 
-X = Axis("change of log pi(chosen), nats a reply, root scale", root(-130), root(12))
-Y = Axis("change of log pi(rejected)", root(-150), root(12))
+X = Axis("change of log pi(chosen), nats a reply, root scale", root(-130), root(40))
+Y = Axis("change of log pi(rejected)", root(-150), root(40))
 
 
 @dataclass(frozen=True)

@@ -80,3 +80,22 @@ def test_a_verdict_that_reads_a_missing_fact_says_which():
 def test_a_verdict_from_the_sign_of_the_chosen_reward_is_refused():
     found = judge(EXERCISES["14.3"], lambda f: "pressure" if f.get("chosen", 0) < 0 else "healthy")
     assert found.startswith(OTHER)
+
+
+def test_k_is_1_for_replies_of_the_reference():
+    """All nine replies of two tokens, equally likely under the reference: the law is pi_ref itself."""
+    draw = np.random.default_rng(3)
+    log_ref = np.log(np.full((4, 3), 1 / 3))  # a row a state: the start, and after each word
+    log_pi = np.log(draw.dirichlet(np.ones(3), 4))
+    kl = (np.exp(log_ref) * (log_ref - log_pi)).sum(axis=1)
+    replies = [
+        {
+            "logp_policy": [log_pi[0, a], log_pi[1 + a, b]],
+            "logp_reference": [log_ref[0, a], log_ref[1 + a, b]],
+            "kl_ref_pi": [kl[0], kl[1 + a]],
+        }
+        for a in range(3)
+        for b in range(3)
+    ]
+    assert k_of(replies) == pytest.approx(1, abs=1e-12)
+    assert abs(k_of(replies[:4]) - 1) > 0.05  # another law

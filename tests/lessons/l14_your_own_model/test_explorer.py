@@ -41,6 +41,15 @@ def test_the_curves_are_log_ratios_in_nats(explorer):
     assert "text of pi_ref" in explorer.picture.data
 
 
+def test_a_pair_is_shown_with_its_words_escaped(explorer):
+    row = stored_runs()["A"].rows[0]
+    assert row.prompt in explorer.replies.value
+    before = explorer.replies.value
+    explorer.pair.value = 3
+    assert explorer.replies.value != before
+    assert "<|im_end|>" not in explorer.replies.value
+
+
 def test_nothing_tells_the_answer_before_a_guess(explorer):
     for letter in ANSWERS:
         explorer.run.value = letter
