@@ -11,7 +11,7 @@ from dpoq_lab.views.token_view import signed
 
 GROUPS, EVERY = 12, 2  # points of a path after its first; points between two frames
 LEFT, TOP, WIDE, HIGH, WIDTH, BELOW, LINE = 84, 8, 640, 318, 860, 52, 19  # pixels
-TICKS = (-100, -50, -20, -5, 0, 5, 20)
+TICKS = (-50, -20, -5, 0, 5, 20)
 LOOKS = (MORE, LESS, GREY, Look(INK.colour, INK.dash, "star"))  # a cross is where the reference's text went
 ALT = (
     "The plane of the change of log pi of chosen and of rejected replies, with the paths of the runs A to D, "
@@ -25,8 +25,8 @@ def root(value: float) -> float:
     return math.copysign(math.sqrt(abs(value)), value)
 
 
-X = Axis("change of log pi(chosen), nats a reply, root scale", root(-130), root(40))
-Y = Axis("change of log pi(rejected)", root(-150), root(40))
+X = Axis("change of log pi(chosen), nats a reply, root scale", root(-90), root(40))
+Y = Axis("change of log pi(rejected)", root(-90), root(40))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dpoq_lab.diagnosis import CAUSES
+from dpoq_lab.diagnosis import CAUSES, diagnose
 from dpoq_lab.lessons.l14_your_own_model.four_runs import (
     ANSWERS,
     BASE,
@@ -17,7 +17,7 @@ from dpoq_lab.lessons.l14_your_own_model.four_runs import (
     exchanged,
     training_pairs,
 )
-from dpoq_lab.lessons.l14_your_own_model.stored import LETTERS, run_path, runs_folder, stored_runs
+from dpoq_lab.lessons.l14_your_own_model.stored import LETTERS, fallen, run_path, runs_folder, stored_runs
 from dpoq_lab.preferences import usable_pairs
 
 FILES = {
@@ -103,3 +103,26 @@ def test_a_path_begins_with_the_first_record_and_averages_the_others():
     assert len(points) == 13
     assert points[0][0] == pytest.approx(run.log.records[0]["chosen"] / run.beta)
     assert points[1][1] == pytest.approx(sum(r["rejected"] for r in second) / 2 / run.beta)
+
+
+def test_what_the_lesson_says_of_the_four_runs():
+    runs = stored_runs()
+    facts = {letter: run.facts for letter, run in runs.items()}
+    assert fallen(list(runs.values())) == ["A", "B", "D"]  # one of them is fine, and C is broken
+    assert all(f["chosen_end"] > f["rejected_end"] for f in facts.values())
+    k = {letter: round(f["k"], 2) for letter, f in facts.items()}
+    assert (k["A"], k["B"], k["D"]) == (0.64, 0.39, 0.97)
+    assert facts["A"]["reference_prefers_chosen"] < 0.05 < 0.9 < facts["B"]["reference_prefers_chosen"]
+    assert min(r["chosen"] for r in runs["C"].log.records) > 0
+    assert facts["C"]["chosen_start"] > 10
+    assert facts["C"]["rejected_start"] > 10
+    assert facts["D"]["chosen_end"] < facts["D"]["chosen_logged"]  # more than the reference gave
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_the_diagnosis_names_the_kind_of_what_was_planted(letter):
+    kinds = {cause.name: cause.kind for cause in CAUSES}
+    planted = {kinds[name] for name in ANSWERS[letter].right}
+    found = diagnose(stored_runs()[letter].facts)
+    assert found.findings[0].kind in planted
+    assert (found.verdict in ANSWERS[letter].right) == (letter != "C")  # C: the kind, not the cause
