@@ -86,9 +86,7 @@ def _ground() -> str:
     low = max(X.low, Y.low)
     ends = [_place(math.copysign(v * v, v), math.copysign(v * v, v)) for v in (low, min(X.high, Y.high))]
     parts.append(line(*ends[0], *ends[1], "dpoq-grid"))
-    parts.append(
-        label(LEFT + 8, bottom - 10, "right of the slanted line chosen is ahead", "start", "small quiet")
-    )
+    parts.append(label(LEFT + 8, TOP + 18, "below the slanted line chosen is ahead", "start", "small quiet"))
     parts.append(label(LEFT + WIDE / 2, bottom + 44, X.title, "middle"))
     turned = f'<g transform="translate(16,{TOP + HIGH / 2:g}) rotate(-90)">'
     return "".join(parts) + f"{turned}{label(0, 0, Y.title, 'middle')}</g>"
