@@ -61,7 +61,7 @@ class RunExplorer(Styled):
         self._runs, self._guesses = runs, dict.fromkeys(runs, NOT_YET)
         self.run = widgets.Dropdown(options=list(runs), description="run")
         self.view = widgets.Dropdown(options=VIEWS, description="show")
-        wide = {"layout": {"width": "24em"}, "style": {"description_width": "initial"}}
+        wide = {"layout": {"width": "24em", "max_width": "98%"}, "style": {"description_width": "initial"}}
         self.guess = widgets.Dropdown(options=GUESSES, description="your guess", **wide)
         numbers = range(len(next(iter(runs.values())).rows))
         self.pair = widgets.Dropdown(options=numbers, description="pair", layout=WIDE_CHOICE)
