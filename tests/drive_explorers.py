@@ -37,6 +37,7 @@ EXPLORERS = {
     "11_multi_turn_dialogue": ["Film", "AskExplorer", "TalkExplorer"],
     "12_agents": ["Film", "DeskExplorer", "EpisodeExplorer"],
     "13_multi_model_systems": ["Film", "GameExplorer", "PromptExplorer"],
+    "14_your_own_model": ["Film", "RunExplorer"],
 }
 # Controls that call a model, and those that change nothing before a button is pressed
 MODEL = {

@@ -338,6 +338,19 @@ def move_systems(lesson):
     lesson.shoot("moved")
 
 
+def move_runs(lesson):
+    """Lesson 14: another run, its curves, and a guess that opens the answer."""
+    explorer = widget(lesson.page, 'option:has-text("not yet")')
+    with changes(explorer.locator(".dpoq-reading")):
+        explorer.locator("select").nth(0).select_option(label="C")
+    with changes(explorer.locator(".dpoq-reading")):
+        explorer.locator("select").nth(1).select_option(label="curves")
+    with changes(explorer.locator(".dpoq-reading")):
+        explorer.locator("select").nth(2).select_option(label="too much pressure")
+    expect(explorer.locator(".dpoq-reading")).to_contain_text("Planted in C")
+    lesson.shoot("moved")
+
+
 MOVES = {
     "00_start_here": move_heat_map,
     "01_token_mdp": move_theory,
@@ -353,6 +366,7 @@ MOVES = {
     "11_multi_turn_dialogue": move_dialogue,
     "12_agents": move_desk,
     "13_multi_model_systems": move_systems,
+    "14_your_own_model": move_runs,
 }
 
 
