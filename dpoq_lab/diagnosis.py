@@ -189,11 +189,6 @@ def _not_finite(f: Facts) -> tuple[str, str] | None:
     return ("clear", f"{share:.0%} of the logged records hold a number that is not finite") if share else None
 
 
-def _two_texts(f: Facts) -> tuple[str, str] | None:
-    both = [f[f"{side}_start"] for side in BOTH]
-    return ("likely", _start(f)) if _off(f) and min(both) > 0.5 else None
-
-
 def _dropout(f: Facts) -> tuple[str, str] | None:
     mean = (f["chosen_start"] + f["rejected_start"]) / 2
     if not (_off(f) and mean < -0.25 and f["loss_start"] > LN2):
@@ -201,8 +196,8 @@ def _dropout(f: Facts) -> tuple[str, str] | None:
     return _sure(f["loss_start"] - LN2, 0.05), _start(f)
 
 
-def _other_reference(f: Facts) -> tuple[str, str] | None:
-    if not _off(f) or _two_texts(f) or _dropout(f):
+def _unlike(f: Facts) -> tuple[str, str] | None:
+    if not _off(f) or _dropout(f):
         return None
     return _sure(f["loss_start"] - LN2, 0.05), _start(f)
 
@@ -334,14 +329,6 @@ CAUSES = (
         "05_train_dpo",
     ),
     Cause(
-        "policy and reference read different text",
-        "scoring mismatch",
-        STARTS,
-        _two_texts,
-        "Give both the same tokenizer and chat template.",
-        "08_reference_policy",
-    ),
-    Cause(
         "dropout in training",
         "scoring mismatch",
         STARTS,
@@ -350,11 +337,12 @@ CAUSES = (
         "05_train_dpo",
     ),
     Cause(
-        "another reference than stated",
+        "policy and reference do not begin alike",
         "scoring mismatch",
         STARTS,
-        _other_reference,
-        "Pass the model that the policy began as; of an adapter on a tuned model, that model.",
+        _unlike,
+        "Pass the model that the policy began as, with the same tokenizer and template. From the first "
+        "step alone another model and another text for it look alike.",
         "08_reference_policy",
     ),
     Cause(

@@ -26,13 +26,12 @@ CHANGED = {
     "healthy": {},
     "expected: the chosen reward falls with its reference": FITTED,
     "not finite": {"not_finite": 0.2},
-    "policy and reference read different text": {
-        "chosen_start": 1.9,
-        "rejected_start": 2.4,
-        "loss_start": 0.75,
-    },
     "dropout in training": {"loss_start": 1.1, "chosen_start": -2.1, "rejected_start": -0.3},
-    "another reference than stated": {"loss_start": 0.2, "chosen_start": 2.2, "rejected_start": -2.5},
+    "policy and reference do not begin alike": {
+        "loss_start": 0.2,
+        "chosen_start": 2.2,
+        "rejected_start": -2.5,
+    },
     "other tokens were trained than are scored": {"chosen_logged": -23.0},
     "truncation": {"cut": 0.3},
     "nothing learned": {
@@ -74,6 +73,13 @@ def test_weights_in_bf16_are_a_caution_beside_the_verdict():
     fault = diagnose(CURVES | PAIRS | {"bf16_weights": 1.0, "cut": 0.3})
     assert [f.cause for f in fault.findings] == ["truncation", "weights in bf16"]
     assert diagnose({"bf16_weights": 1.0}).verdict == "can't tell"
+
+
+@pytest.mark.parametrize("start", [(2.2, -2.5, 0.2), (1.9, 2.4, 0.75), (-0.6, 0.7, 0.69)])
+def test_a_policy_that_does_not_begin_at_its_reference(start):
+    """Another model, or another text for it: both above, apart, or off with the loss at ln 2."""
+    facts = dict(zip(("chosen_start", "rejected_start", "loss_start"), start, strict=True))
+    assert diagnose(CURVES | PAIRS | facts).verdict == "policy and reference do not begin alike"
 
 
 def test_beta_that_is_too_low_is_pressure_by_another_sign():

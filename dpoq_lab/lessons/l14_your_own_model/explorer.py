@@ -23,7 +23,7 @@ FINE = "healthy, or a fall to be expected"
 GUESSES = (
     NOT_YET,
     FINE,
-    "another reference than stated",
+    "policy and reference do not begin alike",
     "too much pressure",
     "labels against the reference",
     "labels without signal",

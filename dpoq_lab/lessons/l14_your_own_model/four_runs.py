@@ -51,7 +51,7 @@ ANSWERS = {
     "B": Planted("nothing", ("healthy", "expected: the chosen reward falls with its reference")),
     "C": Planted(
         "the reference is the base, though the policy began from SFT",
-        ("another reference than stated",),
+        ("policy and reference do not begin alike",),
         base_as_reference=True,
     ),
     "D": Planted("the learning rate times 20", ("too much pressure",), rate=20.0),
