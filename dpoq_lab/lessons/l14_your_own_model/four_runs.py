@@ -146,7 +146,7 @@ def make_run(out: Path, letter: str, pairs: list[Pair], epochs: float = 1) -> No
         for p in pairs
     ]
     trainer = trl.DPOTrainer(
-        PeftModel.from_pretrained(_base(), str(out / START), is_trainable=True),
+        PeftModel.from_pretrained(_base(), str(out / START), is_trainable=True, trust_remote_code=False),
         _base() if planted.base_as_reference else None,  # None: a frozen copy of the start's adapter
         trl.DPOConfig(beta=BETA, **_settings(out / "unused", DPO_RATE * planted.rate, epochs)),
         train_dataset=Dataset.from_list(rows),
