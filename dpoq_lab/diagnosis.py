@@ -127,7 +127,7 @@ class PairFacts:
         for name in ("chosen", "chosen_rescored", "rejected_rescored"):
             spread = float(column[name].std(ddof=1)) if n > 1 else math.inf
             facts[f"{name}_se"] = spread / math.sqrt(n)
-        if facts["chosen_kl"] > 0:
+        if facts["chosen_kl"] > 0.1:  # below, it is a ratio of two numbers near 0
             facts["k"] = facts["chosen"] / -facts["chosen_kl"]
         return facts
 

@@ -100,8 +100,8 @@ def _of_file(path: Path) -> Log:
 def _of_kit(run: Path) -> Log:
     log, record = run / "metrics.jsonl", run / "run.json"
     held = _json(record) if record.is_file() else {}
-    settings, request = held.get("settings", {}), held.get("request", {})
-    beta = settings.get("objective", {}).get("beta")
+    settings, request = _object(held, "settings"), _object(held, "request")
+    beta = _object(settings, "objective").get("beta")
     model = run if any(run.glob("*.safetensors")) else None
     named = request.get("reference") or request.get("model")
     return Log(records(_json_lines(log), log), log, 1, beta, model, named, request.get("pairs"))
@@ -136,6 +136,11 @@ def records(rows: Iterable[Mapping], source: Path) -> list[dict[str, float]]:
     if not found:
         raise LogError(f"{source}: no record has a loss and the rewards of chosen and rejected")
     return found
+
+
+def _object(held: dict, name: str) -> dict:
+    found = held.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _number(row: dict, names: tuple[str, ...]) -> float | None:

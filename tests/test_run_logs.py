@@ -81,6 +81,16 @@ def test_a_run_of_this_kit_says_its_beta_its_reference_and_its_pairs(tmp_path):
     assert read_log(tmp_path / "metrics.jsonl").records == log.records
 
 
+@pytest.mark.parametrize("record", [{}, {"settings": [], "request": 3}, {"settings": {"objective": None}}])
+def test_a_record_that_says_nothing_loses_no_log(tmp_path, record):
+    (tmp_path / "metrics.jsonl").write_text(
+        '{"loss_mean": 0.6, "chosen_reward_sum": 0, "rejected_reward_sum": 1}'
+    )
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    log = read_log(tmp_path)
+    assert (len(log.records), log.beta, log.reference) == (1, None, None)
+
+
 @pytest.mark.parametrize(
     "head",
     [

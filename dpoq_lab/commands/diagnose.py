@@ -89,7 +89,7 @@ def _inspected_beta(folder: Path) -> float:
     path = folder / "summary.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if "facts" not in found:
+        if not {"facts", "plane", "along"} <= found.keys():
             raise DiagnoseError(f"{path}: was written by an earlier version: run inspect again")
         return float(found["beta"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -110,8 +110,11 @@ def _model_facts(log: Log) -> dict[str, float]:
 
 
 def _page(inspected: Path, summary: dict, found: Diagnosis, log: Log) -> str:
-    picked = Picked(summary["beta"])
-    with (inspected / "tokens.jsonl").open(encoding="utf-8") as stream:
-        for number, row in enumerate(read_rows(stream)):
-            picked.add(number, row)
+    picked, path = Picked(summary["beta"]), inspected / "tokens.jsonl"
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for number, row in enumerate(read_rows(stream)):
+                picked.add(number, row)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DiagnoseError(f"{path}: cannot be read: run inspect into {inspected} again") from error
     return report(summary, picked.shown(), found, log)

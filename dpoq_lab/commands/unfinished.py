@@ -25,7 +25,10 @@ class Unfinished:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / SETTINGS
         begun = path.is_file() and any(self.folder.glob("chunk-*.jsonl"))
-        held = json.loads(path.read_text(encoding="utf-8")) if begun else self.settings
+        try:
+            held = json.loads(path.read_text(encoding="utf-8")) if begun else self.settings
+        except ValueError as error:
+            raise UnfinishedError(f"{path}: cannot be read: delete {self.folder}") from error
         if different := [name for name, value in self.settings.items() if held.get(name) != value]:
             raise UnfinishedError(
                 f"{self.folder}: holds unfinished work with another {', '.join(different)}: "

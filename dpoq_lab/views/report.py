@@ -122,7 +122,7 @@ def plane(summary: dict, log: Log | None = None) -> Figure:
     if log is not None and (beta := facts["beta"]):
         groups = np.array_split([[r[side] for side in BOTH] for r in log.records], min(len(log.records), 12))
         lengths = [facts[f"{side}_tokens"] for side in BOTH]
-        run = [[0.0, 0.0], *(np.mean(group, axis=0) / beta / lengths for group in groups)]
+        run = [np.mean(group, axis=0) / beta / lengths for group in (groups[0][:1], *groups)]
         series.append(Series("the run", [x for x, _ in run], [y for _, y in run], RUN))
     xs, ys = zip(*dots, ends, fell, *run, strict=True)
     reading = (

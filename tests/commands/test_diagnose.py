@@ -107,6 +107,7 @@ def test_the_public_record_of_a_healthy_looking_run_is_not_called_broken(tmp_pat
         (["log.csv", "--pairs", "p.jsonl"], "no model lies beside it, so --pairs cannot be scored"),
         (["log.csv", "--inspected", "none"], "no summary that can be read: run inspect into none"),
         (["log.csv", "--inspected", "old"], "was written by an earlier version: run inspect again"),
+        (["log.csv", "--inspected", "cut"], "tokens.jsonl: cannot be read: run inspect into cut again"),
     ],
 )
 def test_what_cannot_be_diagnosed_is_one_line(tmp_path, capsys, monkeypatch, words, line):
@@ -114,6 +115,9 @@ def test_what_cannot_be_diagnosed_is_one_line(tmp_path, capsys, monkeypatch, wor
     csv_log(tmp_path / "log.csv", [(1, 0.69, 0, 0, 0, -3, -4)])
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "summary.json").write_text('{"beta": 0.1}')
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "summary.json").write_text('{"beta": 0.1, "facts": {}, "plane": [], "along": {}}')
+    (tmp_path / "cut" / "tokens.jsonl").write_text('{"pair": 0, "ro')
     assert cli.main(["diagnose", *words]) == 1
     assert line in capsys.readouterr().err
 

@@ -40,6 +40,15 @@ def test_another_job_is_refused_by_what_differs_and_loses_nothing(tmp_path):
     assert job.has(0)
 
 
+def test_settings_that_cannot_be_read_are_one_line(tmp_path):
+    job = Unfinished(tmp_path, {})
+    job.claim()
+    job.write(0, ["kept"])
+    (job.folder / "settings.json").write_text("{")
+    with pytest.raises(UnfinishedError, match="settings.json: cannot be read: delete "):
+        job.claim()
+
+
 def test_another_job_may_take_a_folder_in_which_nothing_is_done(tmp_path):
     Unfinished(tmp_path, {"beta": 0.1}).claim()
     other = Unfinished(tmp_path, {"beta": 0.2})

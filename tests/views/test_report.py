@@ -93,7 +93,7 @@ def test_the_plane_has_a_dot_a_pair_a_cross_and_the_path_of_the_run():
     assert np.ravel(data["wrong"].seeds).tolist() == [3.1]
     assert list(data["text of pi_ref"].x) == [0.0]
     run = data["the run"]
-    assert (run.x[0], run.y[0], len(run.x)) == (0.0, 0.0, 13)
+    assert (run.x[0], run.y[0], len(run.x)) == (0.0, 0.0, 13)  # from its first record, here 0
     tokens = summary["facts"]["chosen_tokens"]
     assert run.x[-1] == pytest.approx(-0.1 * 22.5 / 0.1 / tokens)  # the mean of the last two records
 
