@@ -83,8 +83,7 @@ class PairFacts:
     def __init__(self, beta: float) -> None:
         self.beta = beta
         self.columns: dict[str, array] = defaultdict(lambda: array("d"))
-        self.seen: set[int] = set()  # hashes of pairs
-        self.turned = array("q")  # and of each with its sides exchanged
+        self.hashes, self.turned = array("q"), array("q")  # of pairs, and of each with its sides exchanged
 
     def add(self, row: ScoredRow) -> None:
         """One more pair."""
@@ -100,7 +99,7 @@ class PairFacts:
             }.items():
                 self.columns[name].append(value)
         texts = [scores.response.text for scores in row.sides]
-        self.seen.add(hash((row.prompt, *texts)))
+        self.hashes.append(hash((row.prompt, *texts)))
         self.turned.append(hash((row.prompt, *texts[::-1])))
         ids = [scores.response.ids for scores in row.sides]
         shared = next((k for k, (a, b) in enumerate(zip(*ids, strict=False)) if a != b), min(map(len, ids)))
@@ -122,7 +121,7 @@ class PairFacts:
             "both_fall": float(np.mean((column["chosen"] < 0) & (column["rejected"] < 0))),
             "reference_prefers_chosen": float(np.mean(by_token["chosen"] > by_token["rejected"])),
             "cut": float(np.mean((column["chosen_cut"] + column["rejected_cut"]) > 0)),
-            "contradicted": sum(turned in self.seen for turned in self.turned) / n,
+            "contradicted": float(np.isin(self.turned, self.hashes).mean()),
         }
         for name in ("chosen", "chosen_rescored", "rejected_rescored"):
             spread = float(column[name].std(ddof=1)) if n > 1 else math.inf

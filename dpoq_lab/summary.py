@@ -2,6 +2,7 @@
 
 import heapq
 import random
+from array import array
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -31,8 +32,8 @@ class Tally:
 
     def __init__(self, beta: float) -> None:
         self.beta = beta
-        self.rewards: tuple[list[float], list[float]] = ([], [])
-        self.by_likelihood: list[float] = []
+        self.rewards = (array("d"), array("d"))
+        self.by_likelihood = array("d")
         self.kl_ref_pi = self.kl_pi_ref = 0.0
         self.actions = self.observations = 0
         self.tails: Counter[str] = Counter()
@@ -104,7 +105,7 @@ class Tally:
         return {
             "beta": self.beta,
             "pair_accuracy": accuracy_with_interval(margins.tolist()),
-            "pair_accuracy_by_likelihood": accuracy_with_interval(self.by_likelihood),
+            "pair_accuracy_by_likelihood": accuracy_with_interval(self.by_likelihood.tolist()),
             "chosen_reward_sum_mean": float(chosen.mean()),
             "rejected_reward_sum_mean": float(rejected.mean()),
             "margin_mean": float(margins.mean()),
