@@ -222,6 +222,13 @@ def _truncation(f: Facts) -> tuple[str, str] | None:
     ), f"{f['cut']:.0%} of the pairs have a reply that was cut off, so its end is not learned"
 
 
+def _contradicted(f: Facts) -> tuple[str, str] | None:
+    if f["contradicted"] < 0.02:
+        return None
+    share = f"{f['contradicted']:.0%}"
+    return _sure(f["contradicted"], 0.02), f"{share} of the pairs stand among them the other way round too"
+
+
 def _nothing_learned(f: Facts) -> tuple[str, str] | None:
     most = max(abs(f[f"{side}_end"]) for side in BOTH)
     if most > 0.1:
@@ -359,6 +366,14 @@ CAUSES = (
         _truncation,
         "Raise the maximal length, or leave these pairs out.",
         "05_train_dpo",
+    ),
+    Cause(
+        "labels contradict each other",
+        "data fault",
+        ("contradicted",),
+        _contradicted,
+        "Leave these pairs out, or keep one of the two labels: `dpoq-lab check` counts them.",
+        "08_reference_policy",
     ),
     Cause(
         "nothing learned",

@@ -19,7 +19,7 @@ PAIRS = {
     **{"pairs": 400.0, "chosen": 0.5, "chosen_se": 0.1, "rejected": -2.8, "chosen_kl": 1.6, "k": -0.3},
     **{"chosen_rescored": -17.1, "chosen_rescored_se": 0.2, "rejected_rescored": -20.2},
     **{"rejected_rescored_se": 0.2, "reference_prefers_chosen": 0.76, "ranked_right": 0.92, "cut": 0.0},
-    **{"changed": 0.5, "bf16_weights": 0.0},
+    **{"changed": 0.5, "bf16_weights": 0.0, "contradicted": 0.0},
 }
 FITTED = {"chosen_end": -0.8, "chosen": -0.8, "chosen_kl": 1.0, "k": 0.8}
 CHANGED = {
@@ -34,6 +34,7 @@ CHANGED = {
     },
     "other tokens were trained than are scored": {"chosen_logged": -23.0},
     "truncation": {"cut": 0.3},
+    "labels contradict each other": {"contradicted": 0.1},
     "nothing learned": {
         "loss_end": 0.691,
         "chosen_end": 0.01,
