@@ -17,7 +17,11 @@ def refresh(path: Path) -> None:
     """Execute one lesson in place and strip it but for cells tagged `keep_output`."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": path.parent}},
     ).execute()
     strip(notebook)
     nbformat.write(notebook, path)

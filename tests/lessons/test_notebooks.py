@@ -68,6 +68,7 @@ def test_nbval_compares_at_least_one_cell(path):
     for cell in compared:
         text = str(cell.outputs)
         assert not re.search(r"\d\.\d{5,}|0x[0-9a-f]{6}", text), "compared text must be short and rounded"
+        assert "text/html" not in text, "a picture changes with the theme: show it in a cell of its own"
 
 
 def test_it_has_the_parts_of_a_lesson(path):
