@@ -82,7 +82,7 @@ class PairFacts:
 
     def __init__(self, beta: float) -> None:
         self.beta = beta
-        self.columns: dict[str, array] = defaultdict(lambda: array("d"))
+        self.columns: dict[str, array] = defaultdict(lambda: array("f"))
         self.hashes, self.turned = array("q"), array("q")  # of pairs, and of each with its sides exchanged
 
     def add(self, row: ScoredRow) -> None:
@@ -110,13 +110,13 @@ class PairFacts:
         """Means over the pairs, and what is made of them; nothing for no pairs."""
         if not self.columns:
             return {}
-        column = {name: np.array(values) for name, values in self.columns.items()}
+        column = {name: np.frombuffer(values, np.float32) for name, values in self.columns.items()}
         margin, n = column["chosen"] - column["rejected"], len(column["chosen"])
         by_token = {side: column[f"{side}_rescored"] / column[f"{side}_tokens"] for side in BOTH}
-        facts = {name: float(values.mean()) for name, values in column.items()} | {
+        facts = {name: float(values.mean(dtype=float)) for name, values in column.items()} | {
             "pairs": float(n),
             "beta": self.beta,
-            "loss": float(np.logaddexp(0.0, -self.beta * margin).mean()),
+            "loss": float(np.logaddexp(0.0, -self.beta * margin).mean(dtype=float)),
             "ranked_right": float(np.mean(margin > 0)),
             "both_fall": float(np.mean((column["chosen"] < 0) & (column["rejected"] < 0))),
             "reference_prefers_chosen": float(np.mean(by_token["chosen"] > by_token["rejected"])),
@@ -124,7 +124,7 @@ class PairFacts:
             "contradicted": float(np.isin(self.turned, self.hashes).mean()),
         }
         for name in ("chosen", "chosen_rescored", "rejected_rescored"):
-            spread = float(column[name].std(ddof=1)) if n > 1 else math.inf
+            spread = float(column[name].std(ddof=1, dtype=float)) if n > 1 else math.inf
             facts[f"{name}_se"] = spread / math.sqrt(n)
         if facts["chosen_kl"] > 0.1:  # below, it is a ratio of two numbers near 0
             facts["k"] = facts["chosen"] / -facts["chosen_kl"]

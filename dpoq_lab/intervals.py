@@ -18,12 +18,12 @@ def wilson_interval(successes: float, n: int, z: float = 1.96) -> tuple[float, f
     return centre - half, centre + half
 
 
-def accuracy(margins: list[float]) -> float:
+def accuracy(margins: Sequence[float] | np.ndarray) -> float:
     """The share of pairs with a positive margin; a tie counts one half. NaN for no pairs."""
     return float(np.mean((np.sign(margins) + 1) / 2)) if len(margins) else float("nan")
 
 
-def accuracy_with_interval(margins: list[float]) -> dict:
+def accuracy_with_interval(margins: Sequence[float] | np.ndarray) -> dict:
     """`accuracy` with its 95% Wilson interval and the number of pairs, rounded for a report."""
     mean = accuracy(margins)
     low, high = wilson_interval(mean * len(margins), len(margins))

@@ -104,8 +104,8 @@ class Tally:
         falls = {"chosen": chosen < 0, "rejected": rejected < 0, "both": (chosen < 0) & (rejected < 0)}
         return {
             "beta": self.beta,
-            "pair_accuracy": accuracy_with_interval(margins.tolist()),
-            "pair_accuracy_by_likelihood": accuracy_with_interval(self.by_likelihood.tolist()),
+            "pair_accuracy": accuracy_with_interval(margins),
+            "pair_accuracy_by_likelihood": accuracy_with_interval(np.array(self.by_likelihood)),
             "chosen_reward_sum_mean": float(chosen.mean()),
             "rejected_reward_sum_mean": float(rejected.mean()),
             "margin_mean": float(margins.mean()),
@@ -130,11 +130,11 @@ class Tally:
 
     def _plane(self) -> list[list[float]]:
         """Log-ratios of chosen and rejected, nats a token, of at most `DOTS` pairs spread over the file."""
-        column = {name: np.array(values) for name, values in self.facts.columns.items()}
+        column = {name: np.frombuffer(values, np.float32) for name, values in self.facts.columns.items()}
         n = len(column["chosen"])
         some = np.unique(np.linspace(0, n - 1, min(n, DOTS)).astype(int))
         by_token = [column[side][some] / column[f"{side}_tokens"][some] for side in SIDES]
-        return np.round(np.array(by_token).T, 5).tolist()
+        return np.round(np.array(by_token, dtype=float).T, 5).tolist()
 
     def _parts(self) -> list[dict]:
         """Mean reward of each part by side, for all replies and for those of each length."""

@@ -158,7 +158,7 @@ def test_facts_of_pairs_by_hand():
     assert (one["chosen_tokens"], one["rejected_tokens"]) == (5, 4)
     assert (one["chosen_rescored"], one["chosen_end_logp"]) == (-25.0, -5.0)
     assert one["loss"] == pytest.approx(math.log1p(math.exp(-0.1 * 22.75)))
-    assert (one["shared_start"], one["changed"]) == (1 / 5, pytest.approx(1 - 2 * 3 / 9))
+    assert (one["shared_start"], one["changed"]) == pytest.approx((1 / 5, 1 - 2 * 3 / 9))
     assert (one["both_fall"], one["ranked_right"], one["contradicted"]) == (0, 1, 0)
     found.add(ScoredRow("b", "p", (REJECTED, CHOSEN)))
     both = found.facts()
