@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from dpoq_lab.encoding import flaw_mask
-from dpoq_lab.intervals import wilson_interval
+from dpoq_lab.intervals import rounded_interval
 from dpoq_lab.rewards import ScoredPair, TokenScores
 
 Row = Sequence[Any] | np.ndarray  # a number or a label for each token of a response
@@ -131,7 +131,7 @@ def _locate(found: list[Evidence], labels: list[np.ndarray]) -> dict:
         p_at_1, n = precision_at_1(rows, labels)
         table[name] = _auroc_with_interval(rows, labels) | {
             "precision_at_1": round(p_at_1, 4),
-            "precision_at_1_interval_95": [round(end, 4) for end in wilson_interval(p_at_1 * n, n)],
+            "precision_at_1_interval_95": rounded_interval(p_at_1 * n, n),
             "responses": n,
         }
     return table

@@ -13,15 +13,15 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 
 import numpy as np
 
+from dpoq_lab.credit import Changed, changed_sides
+from dpoq_lab.preferences import shared_length
 from dpoq_lab.run_logs import Log
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.token_file import SIDES, ScoredRow
 
 LN2 = math.log(2)
-BOTH = ("chosen", "rejected")
 Facts = dict[str, float]
 
 
@@ -66,8 +66,8 @@ def log_facts(log: Log, beta: float) -> Facts:
     if log.records[0].get("step", 2) <= 1:  # before the first update, and the mean of nothing else
         first = log.records[0]
         facts |= {"loss_start": first["loss"]}
-        facts |= {f"{side}_start": first[side] / beta for side in ("chosen", "rejected")}
-    for side in ("chosen", "rejected"):
+        facts |= {f"{side}_start": first[side] / beta for side in SIDES}
+    for side in SIDES:
         both = [(r[f"{side}_logp"], r[side] / beta) for r in log.records if f"{side}_logp" in r]
         if both:  # the reference does not move, so every step says what it gives these replies
             of_reference = np.array([logp - ratio for logp, ratio in both])
@@ -85,9 +85,9 @@ class PairFacts:
         self.columns: dict[str, array] = defaultdict(lambda: array("f"))
         self.hashes, self.turned = array("q"), array("q")  # of pairs, and of each with its sides exchanged
 
-    def add(self, row: ScoredRow) -> None:
-        """One more pair."""
-        for side, scores in zip(BOTH, row.sides, strict=True):
+    def add(self, row: ScoredRow, changed: Changed) -> None:
+        """One more pair and its `changed_sides`."""
+        for side, scores in zip(SIDES, row.sides, strict=True):
             response = scores.response
             for name, value in {
                 side: sum(scores.logp_policy) - sum(scores.logp_reference),
@@ -102,9 +102,9 @@ class PairFacts:
         self.hashes.append(hash((row.prompt, *texts)))
         self.turned.append(hash((row.prompt, *texts[::-1])))
         ids = [scores.response.ids for scores in row.sides]
-        shared = next((k for k, (a, b) in enumerate(zip(*ids, strict=False)) if a != b), min(map(len, ids)))
-        self.columns["shared_start"].append(shared / max(map(len, ids)))
-        self.columns["changed"].append(1 - SequenceMatcher(None, *ids, autojunk=False).ratio())
+        self.columns["shared_start"].append(shared_length(*ids) / max(map(len, ids)))
+        kept = changed[0].count(False)  # tokens of either reply that the other has too
+        self.columns["changed"].append(1 - 2 * kept / sum(map(len, ids)))
 
     def facts(self) -> Facts:
         """Means over the pairs, and what is made of them; nothing for no pairs."""
@@ -112,7 +112,7 @@ class PairFacts:
             return {}
         column = {name: np.frombuffer(values, np.float32) for name, values in self.columns.items()}
         margin, n = column["chosen"] - column["rejected"], len(column["chosen"])
-        by_token = {side: column[f"{side}_rescored"] / column[f"{side}_tokens"] for side in BOTH}
+        by_token = {side: column[f"{side}_rescored"] / column[f"{side}_tokens"] for side in SIDES}
         facts = {name: float(values.mean(dtype=float)) for name, values in column.items()} | {
             "pairs": float(n),
             "beta": self.beta,
@@ -135,7 +135,7 @@ def pair_facts(rows: Iterable[ScoredRow], beta: float) -> Facts:
     """`PairFacts` of rows."""
     found = PairFacts(beta)
     for row in rows:
-        found.add(row)
+        found.add(row, changed_sides(row.sides))
     return found.facts()
 
 
@@ -180,7 +180,7 @@ def _start(f: Facts) -> str:
 
 def _off(f: Facts) -> bool:
     """Whether policy and reference differ before the first update, by more than rounding explains."""
-    return abs(f["loss_start"] - LN2) > 0.03 or max(abs(f[f"{side}_start"]) for side in BOTH) > 0.5
+    return abs(f["loss_start"] - LN2) > 0.03 or max(abs(f[f"{side}_start"]) for side in SIDES) > 0.5
 
 
 def _not_finite(f: Facts) -> tuple[str, str] | None:
@@ -202,14 +202,14 @@ def _unlike(f: Facts) -> tuple[str, str] | None:
 
 
 def _mismatch(f: Facts) -> tuple[str, str] | None:
-    gaps = [f[f"{side}_logged"] - f[f"{side}_rescored"] for side in BOTH]
-    errors = [math.hypot(f[f"{side}_logged_se"], f[f"{side}_rescored_se"]) for side in BOTH]
+    gaps = [f[f"{side}_logged"] - f[f"{side}_rescored"] for side in SIDES]
+    errors = [math.hypot(f[f"{side}_logged_se"], f[f"{side}_rescored_se"]) for side in SIDES]
     each = zip([*gaps, sum(gaps)], [*errors, math.hypot(*errors)], strict=True)  # a side, the other, both
     z = max(abs(gap) / max(error, 1e-9) for gap, error in each)
     if z < 3 or max(map(abs, gaps)) < 0.2:
         return None
     told = ", ".join(
-        f"{side} {f[f'{side}_logged']:.2f} logged, {f[f'{side}_rescored']:.2f} scored here" for side in BOTH
+        f"{side} {f[f'{side}_logged']:.2f} logged, {f[f'{side}_rescored']:.2f} scored here" for side in SIDES
     )
     return _sure(z, 3), f"log pi_ref of the same pairs, nats a reply: {told} ({z:.0f} standard errors)"
 
@@ -230,7 +230,7 @@ def _contradicted(f: Facts) -> tuple[str, str] | None:
 
 
 def _nothing_learned(f: Facts) -> tuple[str, str] | None:
-    most = max(abs(f[f"{side}_end"]) for side in BOTH)
+    most = max(abs(f[f"{side}_end"]) for side in SIDES)
     if most > 0.1:
         return None
     return _sure(
@@ -323,7 +323,7 @@ def _curves_only(f: Facts) -> tuple[str, str] | None:
 STARTS = ("loss_start", "chosen_start", "rejected_start")
 ENDS = ("chosen_end", "rejected_end")
 LOGGED = tuple(
-    f"{side}_{what}" for side in BOTH for what in ("logged", "logged_se", "rescored", "rescored_se")
+    f"{side}_{what}" for side in SIDES for what in ("logged", "logged_se", "rescored", "rescored_se")
 )
 CAUSES = (
     Cause(

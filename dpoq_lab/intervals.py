@@ -18,6 +18,11 @@ def wilson_interval(successes: float, n: int, z: float = 1.96) -> tuple[float, f
     return centre - half, centre + half
 
 
+def rounded_interval(successes: float, n: int) -> list[float]:
+    """`wilson_interval` as a record holds it."""
+    return [round(end, 4) for end in wilson_interval(successes, n)]
+
+
 def accuracy(margins: Sequence[float] | np.ndarray) -> float:
     """The share of pairs with a positive margin; a tie counts one half. NaN for no pairs."""
     return float(np.mean((np.sign(margins) + 1) / 2)) if len(margins) else float("nan")
@@ -25,9 +30,8 @@ def accuracy(margins: Sequence[float] | np.ndarray) -> float:
 
 def accuracy_with_interval(margins: Sequence[float] | np.ndarray) -> dict:
     """`accuracy` with its 95% Wilson interval and the number of pairs, rounded for a report."""
-    mean = accuracy(margins)
-    low, high = wilson_interval(mean * len(margins), len(margins))
-    return {"accuracy": round(mean, 4), "interval_95": [round(low, 4), round(high, 4)], "pairs": len(margins)}
+    mean, n = accuracy(margins), len(margins)
+    return {"accuracy": round(mean, 4), "interval_95": rounded_interval(mean * n, n), "pairs": n}
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> dict:

@@ -129,9 +129,10 @@ def room(max_length: int, *of: PreTrainedModel | str) -> int:
     return min([max_length, *filter(None, map(positions, of))])
 
 
-def capped_note(room: int) -> str:
-    """What is said of pairs that had to be cut at `room`."""
-    return f"cut at {room} tokens, as many as the model has positions for"
+def capped_notes(asked: int, room: int, truncated: int) -> dict[str, int]:
+    """What is said of pairs that were cut at `room` tokens where `asked` were to be had, and of how many."""
+    note = f"cut at {room} tokens, as many as the model has positions for"
+    return {note: truncated} if truncated and room < asked else {}
 
 
 def load_frozen(

@@ -7,7 +7,7 @@ Every flaw of a file is reported as `file:line: field: what is wrong`, and all a
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,7 @@ from dpoq_lab.messages import (
     parse_messages,
     parse_tools,
 )
-from dpoq_lab.sources import PairsError, Problem, Rows, kind_of, records
+from dpoq_lab.sources import Problem, Rows, kind_of, none_usable, records
 
 Reply = str | list[Message]  # one plain reply, or turns of the assistant with what others say between
 Span = tuple[int, int]
@@ -119,7 +119,7 @@ def usable_pairs(source: Rows, how: How = BY_NAME) -> list[Pair]:
     """The usable pairs of a source; raises PairsError if there is none."""
     reading = read_pairs(source, how)
     if not reading.pairs:
-        raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
+        raise none_usable(reading.problems)
     return reading.pairs
 
 
@@ -217,8 +217,8 @@ def _turns_of(text: str) -> Reply:
     return [{"role": "user" if k % 2 else "assistant", "content": part} for k, part in enumerate(parts)]
 
 
-def shared_length(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+def shared_length(one: Sequence, other: Sequence) -> int:
+    """How many characters two texts, or tokens two replies, begin with alike."""
     pairs = zip(one, other, strict=False)
     return next((k for k, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 

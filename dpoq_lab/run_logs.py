@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpoq_lab import sources
+from dpoq_lab.sources import Problem
+
 NAMES = {  # of a record -> as others write it, with / or _ and in any case
     "step": ("step", "global_step", "train_step", "iteration"),
     "loss": ("loss", "loss_mean", "train_loss"),
@@ -172,11 +175,7 @@ def _json(path: Path) -> dict:
 
 
 def _json_lines(path: Path) -> list[dict]:
-    rows = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise LogError(f"{path}:{number}: is not JSON") from error
-        rows += [row] if isinstance(row, dict) else []
-    return rows
+    found = [row for _, row in sources.records(path)]
+    if problem := next((row for row in found if isinstance(row, Problem)), None):
+        raise LogError(str(problem))
+    return [row for row in found if isinstance(row, dict)]

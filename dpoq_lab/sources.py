@@ -9,7 +9,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ class Problem:
 
 class PairsError(ValueError):
     """Preference data that cannot be used; the text is one line that names the first problem."""
+
+
+def none_usable(problems: Sequence[Problem | str]) -> PairsError:
+    """What is raised where no pair is left."""
+    return PairsError(f"no usable pair; first problem: {problems[0]}")
 
 
 Rows = str | Path | Iterable[dict]  # a file, the name of a dataset, or rows in memory

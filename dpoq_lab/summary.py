@@ -4,13 +4,16 @@ import heapq
 import random
 from array import array
 from collections import Counter, defaultdict
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
 from dpoq_lab.credit import Changed, Evidence, changed_sides, evidence, report_of
 from dpoq_lab.diagnosis import PairFacts
 from dpoq_lab.encoding import Response
-from dpoq_lab.intervals import accuracy_with_interval, wilson_interval
+from dpoq_lab.intervals import accuracy_with_interval, rounded_interval
+from dpoq_lab.preferences import shared_length
 from dpoq_lab.rewards import ScoredPair
 from dpoq_lab.token_file import SIDES, ScoredRow
 
@@ -50,43 +53,43 @@ class Tally:
         """One more pair."""
         number = len(self.by_likelihood)
         chosen, rejected = row.sides
-        self.facts.add(row)
-        for scores, sums in zip(row.sides, self.rewards, strict=True):
-            sums.append(sum(scores.rewards(self.beta)))
+        changed, rewards = changed_sides(row.sides), [scores.rewards(self.beta) for scores in row.sides]
+        self.facts.add(row, changed)
+        for scores, r_hat, sums in zip(row.sides, rewards, self.rewards, strict=True):
+            sums.append(sum(r_hat))
             self.kl_ref_pi += sum(scores.kl_ref_pi)
             self.kl_pi_ref += sum(scores.kl_pi_ref)
             self.actions += scores.response.n_actions
             self.observations += len(scores.response.ids) - scores.response.n_actions
             self.tails += Counter(filter(None, [scores.response.tail]))
         self.by_likelihood.append(sum(chosen.logp_policy) - sum(rejected.logp_policy))
-        changed = changed_sides(row.sides)
-        self._split(row.sides, changed)
-        self._place(row.sides)
+        self._split(row.sides, rewards, parts_of(row.sides, changed))
+        self._place(rewards)
         self._keep(number, row.sides, changed)
         margin = self.rewards[0][-1] - self.rewards[1][-1]
         named = {"pair": number, "where": row.where}
-        _push(self.worst, -margin, number, named | {"margin": margin})
+        _push(self.worst, (-margin, -number, named | {"margin": margin}), SHOWN)
         self._shifts(number, named, row.sides)
 
-    def _split(self, sides: ScoredPair, changed: Changed) -> None:
-        for side, scores, parts in zip(SIDES, sides, parts_of(sides, changed), strict=True):
+    def _split(self, sides: ScoredPair, rewards: list[list[float]], parts: list[list[str]]) -> None:
+        for side, scores, r_hat, named in zip(SIDES, sides, rewards, parts, strict=True):
             length = length_group(scores.response.n_actions)
             self.replies[side, length] += 1
-            for part, r in zip(parts, scores.rewards(self.beta), strict=True):
+            for part, r in zip(named, r_hat, strict=True):
                 self.parts[side, length, part] += r
 
-    def _place(self, sides: ScoredPair) -> None:
-        for side, scores in zip(SIDES, sides, strict=True):
-            sums, replies = self.along[side]
-            rewards = scores.rewards(self.beta)[:PLACES]
-            sums[: len(rewards)] += rewards
-            replies[: len(rewards)] += 1
+    def _place(self, rewards: list[list[float]]) -> None:
+        for side, r_hat in zip(SIDES, rewards, strict=True):
+            (sums, replies), n = self.along[side], min(len(r_hat), PLACES)
+            sums[:n] += r_hat[:n]
+            replies[:n] += 1
 
     def _keep(self, number: int, sides: ScoredPair, changed: Changed) -> None:
         """An even draw of `KEPT` pairs of as many as come (Vitter's algorithm R)."""
-        place = number if number < KEPT else self.draws.randrange(number + 1)
-        if place < KEPT:
-            self.kept[place:] = [(number, evidence(sides, changed)), *self.kept[place + 1 :]]
+        if number < KEPT:
+            self.kept.append((number, evidence(sides, changed)))
+        elif (place := self.draws.randrange(number + 1)) < KEPT:
+            self.kept[place] = number, evidence(sides, changed)
 
     def _shifts(self, number: int, named: dict, sides: ScoredPair) -> None:
         for k, (side, scores) in enumerate(zip(SIDES, sides, strict=True)):
@@ -95,7 +98,8 @@ class Tally:
             ratio = scores.logp_policy[shift.at] - scores.logp_reference[shift.at]
             token = {"role": side, "at": shift.at, "token": scores.response.tokens[shift.at]}
             moved = {way: [list(m) for m in getattr(shift, way)] for way in ("gained", "lost")}
-            _push(self.steepest, abs(ratio), 2 * number + k, named | token | {"log_ratio": ratio} | moved)
+            found = named | token | {"log_ratio": ratio} | moved
+            _push(self.steepest, (abs(ratio), -(2 * number + k), found), SHOWN)
 
     def summary(self) -> dict:
         """The numbers of `summary.json`; at least one pair must have been added."""
@@ -125,7 +129,7 @@ class Tally:
                 "tails": dict(self.tails),
             },
             "credit": {"pairs": len(self.kept)}
-            | report_of([found for _, found in sorted(self.kept, key=_first)]),
+            | report_of([found for _, found in sorted(self.kept, key=itemgetter(0))]),
         }
 
     def _plane(self) -> list[list[float]]:
@@ -162,9 +166,7 @@ class Picked:
             self.first.append((number, row))
             return
         chosen, rejected = (sum(scores.rewards(self.beta)) for scores in row.sides)
-        heapq.heappush(self.worst, (rejected - chosen, -number, row))
-        if len(self.worst) > self.sizes[1]:
-            heapq.heappop(self.worst)
+        _push(self.worst, (rejected - chosen, -number, row), self.sizes[1])
 
     def shown(self) -> list[tuple[int, ScoredRow]]:
         """Number and pair, in the order of the file."""
@@ -174,8 +176,7 @@ class Picked:
 def parts_of(sides: ScoredPair, changed: Changed) -> list[list[str]]:
     """For each token of both responses which of `PARTS` it is in; `changed` is their `changed_sides`."""
     chosen, rejected = (scores.response.ids for scores in sides)
-    pairs = enumerate(zip(chosen, rejected, strict=False))
-    start = next((k for k, (a, b) in pairs if a != b), min(len(chosen), len(rejected)))
+    start = shared_length(chosen, rejected)
     return [
         [_part(k, new, start, scores.response) for k, new in enumerate(mask)]
         for scores, mask in zip(sides, changed, strict=True)
@@ -204,21 +205,14 @@ def length_group(n: int) -> str:
     return f"{low} and more"
 
 
-def _push(heap: list[tuple[float, int, dict]], size: float, number: int, found: dict) -> None:
-    """Keep the `SHOWN` largest, the earlier where two are alike."""
-    if len(heap) < SHOWN:
-        heapq.heappush(heap, (size, -number, found))
-    else:
-        heapq.heappushpop(heap, (size, -number, found))
+def _push(heap: list[tuple[float, int, Any]], item: tuple[float, int, Any], most: int) -> None:
+    """Keep the `most` largest of (size, -number, what); where two are alike the earlier number."""
+    (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, item)
 
 
 def _sorted(heap: list[tuple[float, int, dict]]) -> list[dict]:
     return [found for _, _, found in sorted(heap, key=lambda each: each[:2], reverse=True)]
 
 
-def _first(kept: tuple[int, Evidence]) -> int:
-    return kept[0]
-
-
 def _share(hits: int, n: int) -> dict:
-    return {"share": round(hits / n, 4), "interval_95": [round(end, 4) for end in wilson_interval(hits, n)]}
+    return {"share": round(hits / n, 4), "interval_95": rounded_interval(hits, n)}

@@ -5,7 +5,7 @@ import math
 import pytest
 from test_summary import CHOSEN, REJECTED
 
-from dpoq_lab.diagnosis import CAUSES, LN2, PairFacts, diagnose, log_facts
+from dpoq_lab.diagnosis import CAUSES, LN2, diagnose, log_facts, pair_facts
 from dpoq_lab.run_logs import Log
 from dpoq_lab.token_file import ScoredRow
 
@@ -151,17 +151,15 @@ def test_facts_of_a_log_by_hand():
 
 def test_facts_of_pairs_by_hand():
     """Log-ratios: chosen .5+1+2+4+8 of 5 tokens, rejected -7.25 of 4; then with sides exchanged."""
-    found = PairFacts(beta=0.1)
-    found.add(ScoredRow("a", "p", (CHOSEN, REJECTED)))
-    one = found.facts()
+    rows = [ScoredRow("a", "p", (CHOSEN, REJECTED)), ScoredRow("b", "p", (REJECTED, CHOSEN))]
+    one = pair_facts(rows[:1], beta=0.1)
     assert (one["chosen"], one["rejected"]) == (15.5, -7.25)
     assert (one["chosen_tokens"], one["rejected_tokens"]) == (5, 4)
     assert (one["chosen_rescored"], one["chosen_end_logp"]) == (-25.0, -5.0)
     assert one["loss"] == pytest.approx(math.log1p(math.exp(-0.1 * 22.75)))
     assert (one["shared_start"], one["changed"]) == pytest.approx((1 / 5, 1 - 2 * 3 / 9))
     assert (one["both_fall"], one["ranked_right"], one["contradicted"]) == (0, 1, 0)
-    found.add(ScoredRow("b", "p", (REJECTED, CHOSEN)))
-    both = found.facts()
+    both = pair_facts(rows, beta=0.1)
     assert both["contradicted"] == 1.0
     assert both["chosen"] == pytest.approx((15.5 - 7.25) / 2)
     assert both["chosen_se"] == pytest.approx(22.75 / 2)  # sd 22.75/sqrt 2, over two pairs

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from dpoq_lab.encoding import EncodedPair, Response
 
 
-CHUNK = 256  # pairs tokenised at once
-
-
 @dataclass(frozen=True)
 class Report:
     """Counts and problems of one source; `told` are lines that make no pair unusable, `shown` is one pair."""
@@ -57,6 +54,7 @@ def check(
     reading = read_pairs(source, how)
     pairs, problems, truncated, first = reading.pairs, list(reading.problems), None, None
     if model is not None:
+        from dpoq_lab.commands.scorer import CHUNK
         from dpoq_lab.encoding import encode_pairs
         from dpoq_lab.models import load_tokenizer, with_template
 

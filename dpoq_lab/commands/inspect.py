@@ -20,7 +20,7 @@ from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.records import provenance, write_json
 from dpoq_lab.rewards import ScoredPair
-from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, records
+from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable, records
 from dpoq_lab.summary import Picked, Tally
 from dpoq_lab.token_file import SIDES, ScoredRow, lines, read_rows, row_of, token_record
 from dpoq_lab.views.report import report, sentences, summary_tables, verdict_lines
@@ -118,7 +118,7 @@ def score(
         pairs += encoded
         scores += scored
     if not pairs:
-        raise _none_usable(found)
+        raise none_usable(found.problems)
     return Scored(pairs, scores, beta, _head(scorer, rows), found)
 
 
@@ -141,7 +141,8 @@ def inspect(
 
     process: Any = PartialState()
     scorer = Scorer(policy, reference, None, **options)
-    total = sum(1 for _ in records(rows, how.split, how.config))
+    shows = process.is_main_process  # a count of the records is for its bar alone
+    total = sum(1 for _ in records(rows, how.split, how.config)) if shows else 0
     asked = {
         "beta": beta,
         "limit": limit,
@@ -158,9 +159,7 @@ def inspect(
         aside.claim()
     process.wait_for_everyone()
     number = -1
-    with tqdm(
-        total=min(total, limit or total), desc="scoring", unit=" pairs", disable=not process.is_main_process
-    ) as bar:
+    with tqdm(total=min(total, limit or total), desc="scoring", unit=" pairs", disable=not shows) as bar:
         for number, chunk in enumerate(chunks(rows, how, limit)):
             if number % process.num_processes == process.process_index and not aside.has(number):
                 aside.write(number, _chunk_lines(*scorer.score(chunk), beta))
@@ -204,7 +203,7 @@ def _write(folder: Path, rows: Iterable[ScoredRow], beta: float, head: dict, fou
             tally.add(row)
             picked.add(number, row)
     if not picked.first:
-        raise _none_usable(found)
+        raise none_usable(found.problems)
     summary = head | found.counts() | tally.summary()
     page = report(summary, picked.shown(), diagnose(summary["facts"]))
     (folder / "report.html").write_text(page, encoding="utf-8")
@@ -216,10 +215,6 @@ def _head(scorer: Scorer, rows: Rows) -> dict:
     """What was scored, and by what."""
     source = str(rows) if isinstance(rows, str | Path) else "rows in memory"
     return {**scorer.names, "source": source, "provenance": provenance()}
-
-
-def _none_usable(found: Found) -> PairsError:
-    return PairsError(f"no usable pair; first problem: {found.problems[0]}")
 
 
 def _check(rows: Rows, beta: float) -> None:

@@ -78,8 +78,8 @@ class Scorer:
         self.dtype: torch.dtype = getattr(torch, dtype)
         own = models.load_tokenizer(str(policy)) if tokenizer is None else tokenizer
         self.tokenizer = models.with_template(own, chat_template)
+        self.max_length = max_length
         self.room = models.room(max_length, _of(policy), _of(reference))
-        self.capped = self.room < max_length
 
     @property
     def names(self) -> dict[str, str]:
@@ -92,8 +92,7 @@ class Scorer:
         encoding = encode_pairs(self.tokenizer, pairs, self.room, self.whole_yield)
         problems = [each for each in chunk if isinstance(each, Problem)] + encoding.refused
         notes = Counter(note for pair in pairs for note in pair.notes)
-        if self.capped and encoding.truncated:
-            notes[models.capped_note(self.room)] = encoding.truncated
+        notes.update(models.capped_notes(self.max_length, self.room, encoding.truncated))
         found = Found(list(map(str, problems)), notes, len(pairs), encoding.truncated)
         if not encoding.pairs:
             return found, [], []

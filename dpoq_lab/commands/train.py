@@ -21,7 +21,7 @@ from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
 from dpoq_lab.preferences import read_pairs, write_pairs
 from dpoq_lab.presets import SMOLLM2, TINY, Preset, bf16_is_fast, find_preset
 from dpoq_lab.records import provenance, write_json
-from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of
+from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable
 from dpoq_lab.training import PairLogProbs, Settings, pair_log_probs, steps_for
 
 
@@ -89,17 +89,16 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     _check_folder(request)
     reading = read_pairs(request.pairs if rows is None else rows, request.how)
     if not reading.pairs:
-        raise PairsError(f"no usable pair; first problem: {reading.problems[0]}")
+        raise none_usable(reading.problems)
     policy, tokenizer = models.load(request.model, request.seed)
     tokenizer = models.with_template(tokenizer, request.chat_template)
     max_length = models.room(request.max_length or preset.max_length, policy)
     encoding = encode_pairs(tokenizer, reading.pairs, max_length, request.whole_yield)
-    notes = dict(reading.notes())
-    if encoding.truncated and max_length < (request.max_length or preset.max_length):
-        notes[models.capped_note(max_length)] = encoding.truncated
+    asked = request.max_length or preset.max_length
+    notes = dict(reading.notes()) | models.capped_notes(asked, max_length, encoding.truncated)
     problems = list(map(str, reading.problems + encoding.refused))
     if not encoding.pairs:
-        raise PairsError(f"no usable pair; first problem: {problems[0]}")
+        raise none_usable(problems)
     train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
     if not train_pairs:
         raise PairsError("no pair is left to train on")

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 
 from dpoq_lab.credit import TRUTHS, credit_rows
-from dpoq_lab.diagnosis import BOTH, Diagnosis, Finding
+from dpoq_lab.diagnosis import Diagnosis, Finding
 from dpoq_lab.encoding import flaw_mask
 from dpoq_lab.rewards import TokenScores
 from dpoq_lab.run_logs import Log
@@ -112,16 +112,16 @@ def plane(summary: dict, log: Log | None = None) -> Figure:
         Series(name, [x for x, _ in some], [None] * len(some), look, "dots", seeds=[[y] for _, y in some])
         for name, some, look in (("ranked right", right, MORE), ("wrong", wrong, LESS))
     ]
-    ends = [facts[side] / facts[f"{side}_tokens"] for side in BOTH]
-    fell = [-facts[f"{side}_kl"] / facts[f"{side}_tokens"] for side in BOTH]
+    ends = [facts[side] / facts[f"{side}_tokens"] for side in SIDES]
+    fell = [-facts[f"{side}_kl"] / facts[f"{side}_tokens"] for side in SIDES]
     series += [
         Series("mean", ends[:1], ends[1:], MEAN, "dots"),
         Series("text of pi_ref", fell[:1], fell[1:], OWN, "dots"),
     ]
     run = []
     if log is not None and (beta := facts["beta"]):
-        groups = np.array_split([[r[side] for side in BOTH] for r in log.records], min(len(log.records), 12))
-        lengths = [facts[f"{side}_tokens"] for side in BOTH]
+        groups = np.array_split([[r[side] for side in SIDES] for r in log.records], min(len(log.records), 12))
+        lengths = [facts[f"{side}_tokens"] for side in SIDES]
         run = [np.mean(group, axis=0) / beta / lengths for group in (groups[0][:1], *groups)]
         series.append(Series("the run", [x for x, _ in run], [y for _, y in run], RUN))
     xs, ys = zip(*dots, ends, fell, *run, strict=True)

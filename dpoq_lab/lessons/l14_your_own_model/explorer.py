@@ -6,7 +6,7 @@ from html import escape
 
 import ipywidgets as widgets
 
-from dpoq_lab.diagnosis import BOTH, Facts, diagnose
+from dpoq_lab.diagnosis import Facts, diagnose
 from dpoq_lab.lessons.l14_your_own_model.four_runs import ANSWERS
 from dpoq_lab.lessons.l14_your_own_model.stored import StoredRun
 from dpoq_lab.token_file import SIDES
@@ -110,7 +110,7 @@ def _pair(run: StoredRun, number: int) -> str:
 
 
 def _curves(run: StoredRun) -> Figure:
-    changes = {side: [value / run.beta for value in run.log.column(side)] for side in BOTH}
+    changes = {side: [value / run.beta for value in run.log.column(side)] for side in SIDES}
     steps = [int(record["step"]) - 1 for record in run.log.records]
     return pair_curves("log-ratio, nats a reply", changes["chosen"], changes["rejected"], steps)
 

@@ -71,10 +71,6 @@ def exchanged(pairs: list[Pair]) -> list[Pair]:
     return [Pair(pair.prompt, pair.rejected, pair.chosen) for pair in pairs]
 
 
-def _says(role: str, content: Any) -> Any:
-    return [{"role": role, "content": content}] if isinstance(content, str) else content
-
-
 def _settings(out: Path, rate: float, epochs: float) -> dict:
     return {
         "output_dir": str(out),
@@ -115,7 +111,7 @@ def make_start(out: Path, pairs: list[Pair], epochs: float = SFT_EPOCHS) -> None
 
     began = time.perf_counter()
     _, tokenizer = models.load(BASE)
-    rows = [{"prompt": _says("user", p.prompt), "completion": _says("assistant", p.chosen)} for p in pairs]
+    rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in map(Pair.to_record, pairs)]
     trainer = trl.SFTTrainer(
         _base(),
         trl.SFTConfig(**_settings(out / "unused", SFT_RATE, epochs)),
@@ -137,19 +133,11 @@ def make_run(out: Path, letter: str, pairs: list[Pair], epochs: float = 1) -> No
     began, planted, folder = time.perf_counter(), ANSWERS[letter], out / letter
     pairs = exchanged(pairs) if planted.flipped else pairs
     _, tokenizer = models.load(BASE)
-    rows = [
-        {
-            "prompt": _says("user", p.prompt),
-            "chosen": _says("assistant", p.chosen),
-            "rejected": _says("assistant", p.rejected),
-        }
-        for p in pairs
-    ]
     trainer = trl.DPOTrainer(
         PeftModel.from_pretrained(_base(), str(out / START), is_trainable=True, trust_remote_code=False),
         _base() if planted.base_as_reference else None,  # None: a frozen copy of the start's adapter
         trl.DPOConfig(beta=BETA, **_settings(out / "unused", DPO_RATE * planted.rate, epochs)),
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list([pair.to_record() for pair in pairs]),
         processing_class=tokenizer,
     )
     trainer.train()

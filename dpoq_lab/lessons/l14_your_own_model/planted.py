@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models
-from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
+from dpoq_lab.encoding import EncodedPair, Response, encode_pairs, pad_id
+from dpoq_lab.lessons.l14_your_own_model.four_runs import exchanged
 from dpoq_lab.objectives import DPO, SFT
 from dpoq_lab.order_notes.language import FILLERS, order_pairs
-from dpoq_lab.order_notes.recipe import note_tokenizer, stored_policies
+from dpoq_lab.order_notes.recipe import BETA, STAGES, note_tokenizer, stored_policies
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair, usable_pairs
 from dpoq_lab.rewards import score_responses
@@ -61,7 +62,7 @@ class Plant:
 def flipped(pairs: list[Pair], seed: int, share: float = 1.0) -> list[Pair]:
     """The labels of a share of the pairs exchanged."""
     random = Random(f"flipped {share} {seed}")
-    return [Pair(p.prompt, p.rejected, p.chosen) if random.random() < share else p for p in pairs]
+    return [exchanged([pair])[0] if random.random() < share else pair for pair in pairs]
 
 
 def one_word_apart(pairs: list[Pair], seed: int, start: PreTrainedModel, world: "World") -> list[Pair]:
@@ -150,8 +151,7 @@ def plant(world: World, of: Plant, seed: int, steps: int = 60, batch_size: int =
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pad = int(tokenizer.pad_token_id)  # pyright: ignore[reportArgumentType]
-        log = train(policy, seen, pad, settings, reference=_copy(reference), progress=False)
+        log = train(policy, seen, pad_id(tokenizer), settings, reference=_copy(reference), progress=False)
     hook.remove()
     scored = encode_pairs(tokenizer, pairs, world.cut if of.cut else MAX_LENGTH).pairs
     return PlantedRun(log, policy.float(), reference, scored, beta)
@@ -170,10 +170,9 @@ def _with_dropout(policy: PreTrainedModel, p: float) -> Any:
 @cache
 def sft(name: str, seed: int) -> PreTrainedModel:
     """The base of a world after SFT on the chosen replies of a seed."""
-    world = WORLDS[name]
+    world, settings = WORLDS[name], replace(WORLDS[name].sft, seed=seed)
     encoded = encode_pairs(world.tokenizer(), world.draw(seed), MAX_LENGTH).pairs
-    pad = int(world.tokenizer().pad_token_id)  # pyright: ignore[reportArgumentType]
-    tuned: Any = trained_copy(world.base(), encoded, pad, replace(world.sft, seed=seed), progress=False)[0]
+    tuned: Any = trained_copy(world.base(), encoded, pad_id(world.tokenizer()), settings, progress=False)[0]
     return tuned
 
 
@@ -215,7 +214,7 @@ def courtesy_base() -> PreTrainedModel:
     both = [q for p in courtesy_pairs() for q in (p, Pair(p.prompt, p.rejected, p.chosen))]
     encoded = encode_pairs(tokenizer, both, MAX_LENGTH).pairs
     settings = Settings(SFT(), lr=2e-3, steps=400, batch_size=32, micro_batch=32, decay=True)
-    train(model, encoded, int(tokenizer.pad_token_id), settings, progress=False)  # pyright: ignore[reportArgumentType]
+    train(model, encoded, pad_id(tokenizer), settings, progress=False)
     return model
 
 
@@ -231,22 +230,13 @@ def open_endings(seed: int) -> list[Pair]:
     return found
 
 
-NOTES_SFT = Settings(SFT(), lr=1e-3, steps=80, batch_size=64, micro_batch=64)
+NOTES = BETA, STAGES["dpo"].lr, STAGES["sft"]
 COURTESY_SFT = Settings(SFT(), lr=5e-4, steps=60, batch_size=32, micro_batch=32)
 WORLDS = {
     world.name: world
     for world in (
-        World(
-            "order notes",
-            notes_base,
-            note_tokenizer,
-            lambda s: order_pairs(1000, s),
-            0.5,
-            1e-4,
-            NOTES_SFT,
-            55,
-        ),
-        World("open endings", notes_base, note_tokenizer, open_endings, 0.5, 1e-4, NOTES_SFT, 60),
+        World("order notes", notes_base, note_tokenizer, lambda seed: order_pairs(1000, seed), *NOTES, 55),
+        World("open endings", notes_base, note_tokenizer, open_endings, *NOTES, 60),
         World("courtesy", courtesy_base, models.tiny_tokenizer, courtesy_draw, 0.3, 2e-5, COURTESY_SFT, 40),
     )
 }

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dpoq_lab.diagnosis import BOTH, Facts, log_facts
+from dpoq_lab.diagnosis import Facts, log_facts
 from dpoq_lab.paths import data_folder
 from dpoq_lab.run_logs import Log, read_log
-from dpoq_lab.token_file import ScoredRow, read_rows
+from dpoq_lab.token_file import SIDES, ScoredRow, read_rows
 
 LETTERS = ("A", "B", "C", "D")
 
@@ -59,7 +59,7 @@ def read_run(folder: Path) -> StoredRun:
 
 def run_path(log: Log, beta: float, groups: int) -> list[tuple[float, float]]:
     """Changes of log pi of chosen and rejected, nats a reply, from the log: the first step, then means."""
-    changes = np.array([[record[side] / beta for side in BOTH] for record in log.records])
+    changes = np.array([[record[side] / beta for side in SIDES] for record in log.records])
     parts = np.array_split(changes[1:], min(groups, len(changes) - 1))
     return [tuple(changes[0]), *(tuple(part.mean(axis=0)) for part in parts)]
 
