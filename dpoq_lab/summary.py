@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dpoq_lab.credit import Changed, Evidence, changed_sides, evidence, report_of
-from dpoq_lab.diagnosis import PairFacts
 from dpoq_lab.encoding import Response
+from dpoq_lab.facts import PairFacts
 from dpoq_lab.intervals import accuracy_with_interval, rounded_interval
 from dpoq_lab.preferences import shared_length
 from dpoq_lab.rewards import ScoredPair

@@ -25,26 +25,26 @@ def plain(pairs):
     return [Pair(p.pair.prompt[0]["content"] + "\n", p.pair.chosen, p.pair.rejected) for p in pairs]
 
 
-def trl_trainer(model, reference, tokenizer, pairs, folder):
+def trl_config(folder, pairs, **changes):
+    """TRL's settings: float32 on the processor, all pairs evaluated at once."""
     trl = pytest.importorskip("trl", reason="TRL is not installed; it comes with the extra `bench`")
+    plain = {"gradient_checkpointing": False, "bf16": False, "use_cpu": True, "max_length": None}
+    quiet = {"report_to": "none", "disable_tqdm": True, "per_device_eval_batch_size": len(pairs)}
+    return trl.DPOConfig(output_dir=str(folder), **plain, **quiet, **changes)
+
+
+def trl_trainer(model, reference, tokenizer, pairs, config, **more):
+    import trl
     from datasets import Dataset
 
-    config = trl.DPOConfig(
-        output_dir=str(folder),
-        beta=0.3,
-        per_device_train_batch_size=len(pairs),
-        per_device_eval_batch_size=len(pairs),
-        max_length=None,
-        gradient_checkpointing=False,
-        disable_dropout=True,
-        bf16=False,
-        use_cpu=True,
-        report_to="none",
-        disable_tqdm=True,
-    )
     dataset = Dataset.from_list([pair.to_record() for pair in pairs])
     data = {"train_dataset": dataset, "eval_dataset": dataset}
-    return trl.DPOTrainer(model, reference, config, processing_class=tokenizer, **data)
+    return trl.DPOTrainer(model, reference, config, processing_class=tokenizer, **data, **more)
+
+
+def at_once(folder, pairs):
+    """All pairs in a step, without dropout."""
+    return trl_config(folder, pairs, beta=0.3, per_device_train_batch_size=len(pairs), disable_dropout=True)
 
 
 def test_loss_and_gradients_equal_trl(tokenizer, train_pairs, tmp_path):
@@ -58,7 +58,7 @@ def test_loss_and_gradients_equal_trl(tokenizer, train_pairs, tmp_path):
     gradients = {name: p.grad.clone() for name, p in policy.named_parameters()}
 
     peer = build_tiny()
-    trainer = trl_trainer(peer, reference, tokenizer, plain(train_pairs[:5]), tmp_path)
+    trainer = trl_trainer(peer, reference, tokenizer, plain(train_pairs[:5]), at_once(tmp_path, pairs))
     inputs = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
     theirs = trainer.compute_loss(trainer.model, inputs)
     theirs.backward()
@@ -79,7 +79,7 @@ def test_a_checkpoint_opens_in_transformers_and_trl(tiny, tokenizer, train_pairs
     opened_tokenizer = AutoTokenizer.from_pretrained(tmp_path / "m")
     assert torch.equal(opened.model.embed_tokens.weight, tiny.model.embed_tokens.weight)
     pairs, out = plain(train_pairs[:2]), tmp_path / "out"
-    trainer = trl_trainer(str(tmp_path / "m"), None, opened_tokenizer, pairs, out)
+    trainer = trl_trainer(str(tmp_path / "m"), None, opened_tokenizer, pairs, at_once(out, pairs))
     trainer.train()
     assert trainer.state.global_step > 0
 
@@ -108,7 +108,7 @@ def test_the_whole_yield_gives_the_rewards_that_trl_logs(style, train_pairs, tmp
     sizes = {"hidden_size": 32, "layers": 1, "initializer_range": 0.1}
     policy, reference = models.build(tokenizer, **sizes), models.build(tokenizer, seed=1, **sizes)
     pairs = [p.pair for p in train_pairs[:5]] + [Pair(ASK, TURNS, [says("assistant", "It is soup.")])]
-    theirs = logged_rewards(trl_trainer(policy, reference, tokenizer, pairs, tmp_path))
+    theirs = logged_rewards(trl_trainer(policy, reference, tokenizer, pairs, at_once(tmp_path, pairs)))
     ours, _ = inspected_rewards(policy, reference, tokenizer, pairs, True)
     assert ours == pytest.approx(theirs, abs=1e-4)
     actions, not_scored = inspected_rewards(policy, reference, tokenizer, pairs, False)
@@ -120,7 +120,7 @@ def test_the_whole_yield_gives_the_rewards_that_trl_logs(style, train_pairs, tmp
 @pytest.mark.parametrize("whole_yield", [False, True])
 def test_plain_pairs_give_the_rewards_that_trl_logs(tokenizer, train_pairs, tmp_path, whole_yield):
     policy, reference, pairs = build_tiny(), build_tiny(seed=1), plain(train_pairs[:5])
-    theirs = logged_rewards(trl_trainer(policy, reference, tokenizer, pairs, tmp_path))
+    theirs = logged_rewards(trl_trainer(policy, reference, tokenizer, pairs, at_once(tmp_path, pairs)))
     ours, _ = inspected_rewards(policy, reference, tokenizer, pairs, whole_yield)
     assert ours == pytest.approx(theirs, abs=1e-4)
 
@@ -130,41 +130,15 @@ def test_plain_pairs_give_the_rewards_that_trl_logs(tokenizer, train_pairs, tmp_
 
 def trl_run(folder, tokenizer, pairs, lora, start, rate, batch_size=2, beta=0.3):
     """Train with TRL as its users do, and evaluate: what TRL logs of its rewards; `folder/run` is the run."""
-    trl = pytest.importorskip("trl", reason="TRL is not installed; it comes with the extra `bench`")
-    from datasets import Dataset
-
     models.save(start, tokenizer, folder / "base")
-    config = trl.DPOConfig(
-        output_dir=str(folder / "run"),
-        beta=beta,
-        per_device_train_batch_size=batch_size,
-        per_device_eval_batch_size=len(pairs),
-        num_train_epochs=3,
-        learning_rate=rate,
-        max_length=None,
-        gradient_checkpointing=False,
-        bf16=False,
-        use_cpu=True,
-        report_to="none",
-        disable_tqdm=True,
-        logging_steps=1,
-        save_strategy="epoch",
-    )
+    steps = {"num_train_epochs": 3, "learning_rate": rate, "per_device_train_batch_size": batch_size}
+    config = trl_config(folder / "run", pairs, beta=beta, logging_steps=1, save_strategy="epoch", **steps)
     more = {}
     if lora:
         peft = pytest.importorskip("peft", reason="peft is not installed; it comes with the extra `peft`")
         targets = ["q_proj", "v_proj", "up_proj"]
         more["peft_config"] = peft.LoraConfig(r=4, target_modules=targets, task_type="CAUSAL_LM")
-    data = Dataset.from_list([pair.to_record() for pair in pairs])
-    trainer = trl.DPOTrainer(
-        str(folder / "base"),
-        None,
-        config,
-        train_dataset=data,
-        eval_dataset=data,
-        processing_class=tokenizer,
-        **more,
-    )
+    trainer = trl_trainer(str(folder / "base"), None, tokenizer, pairs, config, **more)
     trainer.train()
     logged = logged_rewards(trainer)
     trainer.save_model(str(folder / "run"))

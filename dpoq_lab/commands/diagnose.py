@@ -7,10 +7,10 @@ from typing import Any
 
 from dpoq_lab import diagnosis
 from dpoq_lab.adapters import base_of
-from dpoq_lab.columns import BY_NAME
 from dpoq_lab.commands.audit import left_out
 from dpoq_lab.commands.inspect import inspect
-from dpoq_lab.diagnosis import Diagnosis, log_facts
+from dpoq_lab.diagnosis import Diagnosis
+from dpoq_lab.facts import log_facts
 from dpoq_lab.records import provenance, write_json
 from dpoq_lab.run_logs import Log, read_log
 from dpoq_lab.summary import Picked
@@ -51,17 +51,17 @@ def diagnose_run(
     """
     log = read_log(run)
     out = out or (run if run.is_dir() else run.parent) / "diagnosis"
-    known = _inspected_beta(inspected) if inspected else None
-    assumed = next((b for b in (beta, log.beta, known) if b), BETA)
+    summary = _summary_of(inspected) if inspected else None
+    known = beta or log.beta or (summary and summary["beta"])
+    assumed = known or BETA
     told = [f"{len(log.records)} records of {log.source}, one in {log.averaged} steps"]
-    if not (beta or log.beta or known):
+    if not known:
         told.append(f"beta is taken for {BETA}: say it with --beta")
     if pairs:
         told += _score(log, out, pairs, reference, assumed, **options)
-        inspected = out
-    elif not inspected:
+        inspected, summary = out, _summary_of(out)
+    elif not summary:
         told.append("curves alone: with --pairs PAIRS, the pairs it was trained on, much more can be said")
-    summary = json.loads((inspected / "summary.json").read_text(encoding="utf-8")) if inspected else None
     facts = log_facts(log, assumed) | _model_facts(log)
     found = diagnosis.diagnose((summary["facts"] if summary else {}) | facts)
     out.mkdir(parents=True, exist_ok=True)
@@ -78,24 +78,23 @@ def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, 
     named = reference or base_of(str(log.policy)) or log.reference
     if named is None:
         raise DiagnoseError("--reference is needed: the run does not name the model that it began from")
-    how = {"how": BY_NAME, "limit": None, "max_length": 512, "whole_yield": False, "dtype": "float32"}
-    done = inspect(str(log.policy), named, pairs, out, beta, **how | {"chat_template": None} | options)
+    done = inspect(str(log.policy), named, pairs, out, beta, **options)
     summary, problems = done if done else ({"notes": {}, "read": 0}, [])
     lines = left_out(problems, summary["notes"], summary["read"])
     return [f"scored {pairs} by {log.policy} against {named}", *lines]
 
 
-def _inspected_beta(folder: Path) -> float:
+def _summary_of(folder: Path) -> dict:
+    """The summary that `inspect` wrote into a folder."""
     path = folder / "summary.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if not {"facts", "plane", "along"} <= found.keys():
-            raise DiagnoseError(f"{path}: was written by an earlier version: run inspect again")
-        return float(found["beta"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, DiagnoseError):
-            raise
+        complete = {"beta", "facts", "plane", "along"} <= found.keys()
+    except (OSError, ValueError, AttributeError) as error:
         raise DiagnoseError(f"{path}: no summary that can be read: run inspect into {folder}") from error
+    if not complete:
+        raise DiagnoseError(f"{path}: was written by an earlier version: run inspect again")
+    return found
 
 
 def _model_facts(log: Log) -> dict[str, float]:

@@ -128,8 +128,8 @@ def inspect(
     rows: str,
     out: Path,
     beta: float,
-    how: How,
-    limit: int | None,
+    how: How = BY_NAME,
+    limit: int | None = None,
     **options: Any,
 ) -> tuple[dict, list[str]] | None:
     """`score` by names, to `FILES` in the folder `out`: the summary and why pairs were left out.
@@ -148,7 +148,7 @@ def inspect(
         "limit": limit,
         **asdict(how),
         **options,
-        "template": _content(options["chat_template"]),
+        "template": _content(options.get("chat_template")),
     }
     aside = Unfinished(
         out,

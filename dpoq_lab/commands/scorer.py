@@ -68,10 +68,10 @@ class Scorer:
         policy: Model,
         reference: Model,
         tokenizer: PreTrainedTokenizerFast | None,
-        max_length: int,
-        whole_yield: bool,
-        dtype: str,
-        chat_template: str | None,
+        max_length: int = 512,
+        whole_yield: bool = False,
+        dtype: str = "float32",
+        chat_template: str | None = None,
     ) -> None:
         _check(policy, reference, tokenizer, max_length)
         self.policy, self.reference, self.whole_yield = policy, reference, whole_yield

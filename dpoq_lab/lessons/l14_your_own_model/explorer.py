@@ -6,7 +6,8 @@ from html import escape
 
 import ipywidgets as widgets
 
-from dpoq_lab.diagnosis import Facts, diagnose
+from dpoq_lab.diagnosis import diagnose
+from dpoq_lab.facts import Facts
 from dpoq_lab.lessons.l14_your_own_model.four_runs import ANSWERS
 from dpoq_lab.lessons.l14_your_own_model.stored import StoredRun
 from dpoq_lab.token_file import SIDES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpoq_lab.diagnosis import Facts, log_facts
+from dpoq_lab.facts import Facts, log_facts
 from dpoq_lab.paths import data_folder
 from dpoq_lab.run_logs import Log, read_log
 from dpoq_lab.token_file import SIDES, ScoredRow, read_rows

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from dpoq_lab.diagnosis import Facts, diagnose, log_facts, pair_facts
+from dpoq_lab.diagnosis import diagnose
+from dpoq_lab.facts import Facts, log_facts, pair_facts
 from dpoq_lab.intervals import wilson_interval
 from dpoq_lab.lessons.l14_your_own_model.planted import PLANTS, WORLDS, plant
 from dpoq_lab.lessons.study import Study

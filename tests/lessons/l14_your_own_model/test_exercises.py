@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from dpoq_lab.diagnosis import diagnose, log_facts
+from dpoq_lab.diagnosis import diagnose
+from dpoq_lab.facts import log_facts
 from dpoq_lab.lessons.check import CORRECT, OTHER, judge
 from dpoq_lab.lessons.l14_your_own_model.exercises import EXERCISES, k_of, step_0, verdict
 from dpoq_lab.lessons.l14_your_own_model.stored import LETTERS, stored_runs
