@@ -270,7 +270,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 def _diagnose(arguments: argparse.Namespace) -> int:
     from dpoq_lab.commands.diagnose import diagnose_run
-    from dpoq_lab.views.report import verdict_lines
+    from dpoq_lab.views.verdict import verdict_lines
 
     if arguments.inspected and arguments.pairs:
         raise Misuse("--inspected and --pairs are two ways to the same: give one of them")

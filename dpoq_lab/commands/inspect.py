@@ -23,7 +23,9 @@ from dpoq_lab.rewards import ScoredPair
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable, records
 from dpoq_lab.summary import Picked, Tally
 from dpoq_lab.token_file import SIDES, ScoredRow, lines, read_rows, row_of, token_record
-from dpoq_lab.views.report import report, sentences, summary_tables, verdict_lines
+from dpoq_lab.views.report import report
+from dpoq_lab.views.summary_view import sentences, summary_tables
+from dpoq_lab.views.verdict import verdict_lines
 
 FILES = ("tokens.jsonl", "report.html", "summary.json")
 

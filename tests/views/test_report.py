@@ -12,7 +12,10 @@ from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.run_logs import Log
 from dpoq_lab.token_file import ScoredRow
 from dpoq_lab.views import report
+from dpoq_lab.views.pair_pictures import along, plane
+from dpoq_lab.views.summary_view import numbers_table
 from dpoq_lab.views.tables import Table
+from dpoq_lab.views.verdict import verdict, verdict_lines
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 LOG = Log(
@@ -77,7 +80,7 @@ def test_pairs_carry_what_they_are_sorted_by():
 
 def test_every_number_has_a_meaning_to_point_at():
     page, summary = page_of()
-    table = report.numbers_table(summary)
+    table = numbers_table(summary)
     assert {row[0] for row in table.rows[1:]} <= set(table.meanings)
     assert page.count('<abbr class="dpoq-what" tabindex="0"') > 20
     shown = Table([("a", "b"), ("x", "1")], meanings={"x": HOSTILE}).html()
@@ -88,7 +91,7 @@ def test_every_number_has_a_meaning_to_point_at():
 def test_the_plane_has_a_dot_a_pair_a_cross_and_the_path_of_the_run():
     """Chosen of the three pairs: 15.5 nats of 5 tokens, -7.25 of 4, 15.5 of 5; rejected turned."""
     _, summary = page_of()
-    data = report.plane(summary, LOG).data
+    data = plane(summary, LOG).data
     assert list(data["ranked right"].x) == [3.1, 3.1]
     assert np.ravel(data["wrong"].seeds).tolist() == [3.1]
     assert list(data["text of pi_ref"].x) == [0.0]
@@ -100,16 +103,16 @@ def test_the_plane_has_a_dot_a_pair_a_cross_and_the_path_of_the_run():
 
 def test_the_reward_along_the_reply_names_its_lowest_place():
     _, summary = page_of()
-    found = report.along(summary["along"])
+    found = along(summary["along"])
     assert found.reading == "The lowest mean reward is \u22120.13 nats, at token 4 of the rejected replies."
     assert list(found.data["chosen"].y)[0] == pytest.approx(0.1 * (0.5 - 0.25 + 0.5) / 3)
 
 
 def test_where_nothing_speaks_the_page_says_so():
-    found = report.verdict(diagnose({}))
+    found = verdict(diagnose({}))
     assert found.startswith('<section class="dpoq-verdicts"><h1>Cannot tell</h1>')
     assert "Not tested: " in found
-    assert report.verdict_lines(diagnose({}))[0].startswith("can't tell: ")
+    assert verdict_lines(diagnose({}))[0].startswith("can't tell: ")
 
 
 @pytest.mark.browser

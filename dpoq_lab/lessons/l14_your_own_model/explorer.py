@@ -14,7 +14,8 @@ from dpoq_lab.token_file import SIDES
 from dpoq_lab.views.controls import WIDE_CHOICE, LiveFigure, Styled, on_change, row
 from dpoq_lab.views.curves import pair_curves
 from dpoq_lab.views.figures import Figure
-from dpoq_lab.views.report import colour_limit, plane
+from dpoq_lab.views.pair_pictures import plane
+from dpoq_lab.views.report import colour_limit
 from dpoq_lab.views.tables import Table
 from dpoq_lab.views.theme import box
 from dpoq_lab.views.token_view import heat_map, legend, signed
