@@ -152,6 +152,16 @@ def _no_signal(f: Facts) -> tuple[str, str] | None:
     )
 
 
+def _by_heart(f: Facts) -> tuple[str, str] | None:
+    gap = f["accuracy_end"] - f["accuracy_held_out"]
+    if f["accuracy_held_out"] > 0.58 or gap < 0.25:
+        return None
+    return _sure(gap, 0.2), (
+        f"the chosen reply is ahead in {f['accuracy_end']:.0%} of the pairs trained on and in "
+        f"{f['accuracy_held_out']:.0%} of those kept aside: they were learned by heart"
+    )
+
+
 def _against_reference(f: Facts) -> tuple[str, str] | None:
     if f["reference_prefers_chosen"] > 0.35:
         return None
@@ -287,7 +297,7 @@ CAUSES = (
         "labels without signal",
         "data fault",
         ("accuracy_end", "loss_end"),
-        _no_signal,
+        lambda f: _no_signal(f) or (_by_heart(f) if "accuracy_held_out" in f else None),
         "Read twenty pairs: is the chosen reply better? Look for contradictory pairs with `dpoq-lab check`.",
         "08_reference_policy",
     ),

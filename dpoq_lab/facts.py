@@ -15,7 +15,6 @@ from dataclasses import replace
 import numpy as np
 
 from dpoq_lab.credit import Changed, changed_sides
-from dpoq_lab.preferences import shared_length
 from dpoq_lab.run_logs import Log
 from dpoq_lab.token_file import SIDES, ScoredRow
 
@@ -33,7 +32,8 @@ def log_facts(log: Log, beta: float) -> Facts:
     for name, scale in (("loss", 1.0), ("accuracy", 1.0), ("chosen", beta), ("rejected", beta)):
         if column := log.column(name):
             facts[f"{name}_end"] = float(np.mean(column[-last:])) / scale
-    facts["loss_worst"] = max(log.column("loss")[last:], default=math.nan)
+    if log.held_out is not None:
+        facts["accuracy_held_out"] = log.held_out
     if log.records[0].get("step", 2) <= 1:  # before the first update, and the mean of nothing else
         first = log.records[0]
         facts |= {"loss_start": first["loss"]}
@@ -65,7 +65,6 @@ class PairFacts:
                 f"{side}_kl": sum(scores.kl_ref_pi),
                 f"{side}_tokens": response.n_actions,
                 f"{side}_rescored": sum(scores.logp_reference),
-                f"{side}_end_logp": sum(scores.logp_reference[k] for k in response.ends),
                 f"{side}_cut": response.truncated,
             }.items():
                 self.columns[name].append(value)
@@ -73,7 +72,6 @@ class PairFacts:
         self.hashes.append(hash((row.prompt, *texts)))
         self.turned.append(hash((row.prompt, *texts[::-1])))
         ids = [scores.response.ids for scores in row.sides]
-        self.columns["shared_start"].append(shared_length(*ids) / max(map(len, ids)))
         kept = changed[0].count(False)  # tokens of either reply that the other has too
         self.columns["changed"].append(1 - 2 * kept / sum(map(len, ids)))
 
@@ -89,7 +87,6 @@ class PairFacts:
             "beta": self.beta,
             "loss": float(np.logaddexp(0.0, -self.beta * margin).mean(dtype=float)),
             "ranked_right": float(np.mean(margin > 0)),
-            "both_fall": float(np.mean((column["chosen"] < 0) & (column["rejected"] < 0))),
             "reference_prefers_chosen": float(np.mean(by_token["chosen"] > by_token["rejected"])),
             "cut": float(np.mean((column["chosen_cut"] + column["rejected_cut"]) > 0)),
             "contradicted": float(np.isin(self.turned, self.hashes).mean()),

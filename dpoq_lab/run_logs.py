@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dpoq_lab import sources
@@ -39,6 +39,7 @@ NAMES = {  # of a record -> as others write it, with / or _ and in any case
     "rejected_logp": ("logps_rejected", "rejected_logp_sum", "logp_rejected", "rejected_logp"),
 }
 NEEDED = ("loss", "chosen", "rejected")
+HELD_OUT = ("eval_rewards_accuracies", "eval_reward_accuracy", "eval_accuracy")
 
 
 class LogError(ValueError):
@@ -49,8 +50,8 @@ class LogError(ValueError):
 class Log:
     """The records of a run in order.
 
-    `averaged` is how many steps a record is the mean of; `policy` is the folder of the model. What the run
-    does not say is None.
+    `averaged` is how many steps a record is the mean of; `policy` is the folder of the model; `held_out` is
+    the share of pairs kept aside that are ranked right at the end. What the run does not say is None.
     """
 
     records: list[dict[str, float]]
@@ -60,6 +61,7 @@ class Log:
     policy: Path | None = None
     reference: str | None = None
     pairs: str | None = None
+    held_out: float | None = None
 
     def column(self, name: str) -> list[float]:
         """A column, as far as the records have it."""
@@ -96,7 +98,7 @@ def _of_file(path: Path) -> Log:
     if path.suffix == ".jsonl":
         return Log(records(_json_lines(path), path), path)
     if path.suffix == ".csv":
-        return _spaced(records(csv.DictReader(io.StringIO(_text(path), newline="")), path), path)
+        return _spaced(list(csv.DictReader(io.StringIO(_text(path), newline=""))), path)
     raise LogError(f"{path}: not a trainer_state.json, a metrics.jsonl or a .csv")
 
 
@@ -107,38 +109,47 @@ def _of_kit(run: Path) -> Log:
     beta = _object(settings, "objective").get("beta")
     model = run if any(run.glob("*.safetensors")) else None
     named = request.get("reference") or request.get("model")
-    return Log(records(_json_lines(log), log), log, 1, beta, model, named, request.get("pairs"))
+    after = _object(_object(held, "held_out"), "after")
+    accuracy = _number(_object(after, "by_reward"), ("accuracy",))
+    return Log(records(_json_lines(log), log), log, 1, beta, model, named, request.get("pairs"), accuracy)
 
 
 def _of_trl(state: Path, run: Path) -> Log:
     history = _json(state).get("log_history")
     if not isinstance(history, list):
         raise LogError(f"{state}: has no log_history")
-    rows = [row for row in history if isinstance(row, dict) and "loss" in row]
     model = next((at for at in (run, state.parent) if any(at.glob("*.safetensors"))), None)
-    log = _spaced(records(rows, state), state)
-    return Log(log.records, state, log.averaged, None, model)
+    return replace(_spaced([row for row in history if isinstance(row, dict)], state), policy=model)
 
 
-def _spaced(records: list[dict[str, float]], source: Path) -> Log:
+def _spaced(rows: list[dict], source: Path) -> Log:
     """A log whose records stand some steps apart: each is taken for the mean of those steps."""
-    steps = [record["step"] for record in records if "step" in record]
-    return Log(records, source, max(int(steps[1] - steps[0]), 1) if len(steps) > 1 else 1)
+    found = records(rows, source)
+    steps = [record["step"] for record in found if "step" in record]
+    judged = [_number(_plain(row), HELD_OUT) for row in rows]
+    return Log(
+        found,
+        source,
+        max(int(steps[1] - steps[0]), 1) if len(steps) > 1 else 1,
+        held_out=next((accuracy for accuracy in reversed(judged) if accuracy is not None), None),
+    )
 
 
 def records(rows: Iterable[Mapping], source: Path) -> list[dict[str, float]]:
     """Rows by our names; those without a loss or rewards are left out, as evaluations are."""
     found = []
     for row in rows:
-        plain = {
-            str(key).lower().replace("/", "_").removeprefix("train_"): value for key, value in row.items()
-        }
+        plain = _plain(row)
         record = {name: _number(plain, names) for name, names in NAMES.items()}
         if all(record[name] is not None for name in NEEDED):
             found.append({name: value for name, value in record.items() if value is not None})
     if not found:
         raise LogError(f"{source}: no record has a loss and the rewards of chosen and rejected")
     return found
+
+
+def _plain(row: Mapping) -> dict:
+    return {str(key).lower().replace("/", "_").removeprefix("train_"): value for key, value in row.items()}
 
 
 def _object(held: dict, name: str) -> dict:

@@ -71,6 +71,16 @@ def test_weights_in_bf16_are_a_caution_beside_the_verdict():
     assert diagnose({"bf16_weights": 1.0}).verdict == "can't tell"
 
 
+def test_pairs_learned_by_heart_show_in_pairs_kept_aside():
+    """0.97 and 0.52 apart; a harder set kept aside (0.62), or one hardly learned, is none."""
+    learned = CURVES | PAIRS | {"accuracy_end": 0.97}
+    found = diagnose(learned | {"accuracy_held_out": 0.52})
+    assert found.verdict == "labels without signal"
+    assert "97% of the pairs trained on and in 52% of those kept aside" in found.findings[0].because
+    assert diagnose(learned | {"accuracy_held_out": 0.62}).verdict == "healthy"
+    assert diagnose(learned | {"accuracy_end": 0.75, "accuracy_held_out": 0.52}).verdict == "healthy"
+
+
 @pytest.mark.parametrize("start", [(2.2, -2.5, 0.2), (1.9, 2.4, 0.75), (-0.6, 0.7, 0.69)])
 def test_a_policy_that_does_not_begin_at_its_reference(start):
     """Another model, or another text for it: both above, apart, or off with the loss at ln 2."""

@@ -16,8 +16,9 @@ HISTORY = [
         "epoch": 0.1,
     },
     {"step": 11, "loss": 0.5, "rewards/chosen": 0.3, "rewards/rejected": -0.6, "logps/chosen": -29.0},
-    {"step": 11, "eval_loss": 0.6, "eval_rewards/chosen": 0.2, "eval_rewards/rejected": -0.1},
+    {"step": 11, "eval_loss": 0.6, "eval_rewards/chosen": 0.2, "eval_rewards/accuracies": 0.3},
     {"step": 21, "loss": 0.4, "rewards/chosen": 0.4, "rewards/rejected": -0.9, "rewards/accuracies": 0.8},
+    {"step": 21, "eval_loss": 0.5, "eval_rewards/chosen": 0.4, "eval_rewards/accuracies": 0.7},
     {"step": 21, "train_runtime": 12.0, "train_loss": 0.55},
 ]
 
@@ -36,6 +37,7 @@ def test_a_state_of_trl_by_our_names_without_its_evaluations(tmp_path):
         {"step": 21.0, "loss": 0.4, "chosen": 0.4, "rejected": -0.9, "accuracy": 0.8},
     ]
     assert (log.averaged, log.beta, log.policy) == (10, None, None)
+    assert log.held_out == 0.7  # the last evaluation
     assert log.column("accuracy") == [0.8]
 
 
@@ -71,6 +73,7 @@ def test_a_run_of_this_kit_says_its_beta_its_reference_and_its_pairs(tmp_path):
     record = {
         "settings": {"objective": {"name": "dpo", "beta": 0.3}},
         "request": {"model": "start", "reference": None, "pairs": "p.jsonl"},
+        "held_out": {"before": {"by_reward": {"accuracy": 0.5}}, "after": {"by_reward": {"accuracy": 0.8}}},
     }
     (tmp_path / "run.json").write_text(json.dumps(record))
     log = read_log(tmp_path)
@@ -78,6 +81,7 @@ def test_a_run_of_this_kit_says_its_beta_its_reference_and_its_pairs(tmp_path):
         {"step": 0.0, "loss": 0.69, "chosen": 0.0, "rejected": -0.1, "accuracy": 0.5, "chosen_logp": -9.0}
     ]
     assert (log.beta, log.reference, log.pairs, log.averaged) == (0.3, "start", "p.jsonl", 1)
+    assert log.held_out == 0.8
     assert read_log(tmp_path / "metrics.jsonl").records == log.records
 
 

@@ -61,7 +61,7 @@ def diagnose_run(
         told += _score(log, out, pairs, reference, assumed, **options)
         inspected, summary = out, _summary_of(out)
     elif not summary:
-        told.append("curves alone: with --pairs PAIRS, the pairs it was trained on, much more can be said")
+        told.append(f"curves alone: --pairs {log.pairs or 'PAIRS'}, what it was trained on, tells much more")
     facts = log_facts(log, assumed) | _model_facts(log)
     found = diagnosis.diagnose((summary["facts"] if summary else {}) | facts)
     out.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ def healthy(tmp_path_factory):
 def test_a_run_of_this_kit_needs_nothing_but_its_folder(healthy, capsys, tmp_path):
     out = diagnosed(capsys, healthy, "--out", tmp_path)
     assert "verdict: nothing wrong in the curves (likely)" in out
-    assert "curves alone: with --pairs PAIRS" in out
+    assert f"curves alone: --pairs {healthy.parent}/pairs.jsonl, what it was trained on" in out
     assert "not tested: truncation: needs cut" in out
     page = (tmp_path / "report.html").read_text()
     assert "<h1>Nothing wrong in the curves</h1>" in page
