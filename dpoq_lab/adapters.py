@@ -1,9 +1,11 @@
 """LoRA adapter folders: which base they belong to, and the base with the adapter merged into its weights."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from transformers import PreTrainedModel
 
 
@@ -15,7 +17,8 @@ def base_of(name: str) -> str | None:
     config = Path(name) / "adapter_config.json"
     if not config.is_file() or (Path(name) / "config.json").is_file():
         return None
-    base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    held = json.loads(config.read_text(encoding="utf-8"))
+    base = held.get("base_model_name_or_path") if isinstance(held, dict) else None
     if not isinstance(base, str) or not base:
         raise ValueError("adapter_config.json names no base model")
     beside = Path(name) / base  # a relative folder is one beside the adapter
@@ -23,14 +26,28 @@ def base_of(name: str) -> str | None:
 
 
 def merged(base: PreTrainedModel, folder: str) -> PreTrainedModel:
-    """The base with the adapter in its weights. ImportError: no peft; OSError: no safetensors."""
+    """The base with the adapter in its weights; raises what peft raises, too.
+
+    ImportError: no peft; OSError: no safetensors; ValueError: other weights than the adapter's config says.
+    """
     if not (Path(folder) / "adapter_model.safetensors").is_file():
         raise OSError("holds no adapter_model.safetensors (pickled weights are not loaded)")
     try:
-        from peft import PeftModel
+        from peft import PeftModel, get_peft_model_state_dict
     except ImportError as error:
         raise ImportError(
             "is a LoRA adapter; it needs the extra peft: pip install 'dpoq-lab[peft]'"
         ) from error
-    tuned: Any = PeftModel.from_pretrained(base, folder, trust_remote_code=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft's of missing weights; ours is an error
+        tuned: Any = PeftModel.from_pretrained(base, folder, trust_remote_code=False)
+        needed, known = (
+            set(get_peft_model_state_dict(tuned, save_embedding_layers=e)) for e in (False, True)
+        )
+    with safe_open(Path(folder) / "adapter_model.safetensors", "pt") as file:
+        held = set(file.keys())
+    if missing := needed - held:
+        raise ValueError(f"{min(missing)}: not among its weights")
+    if unknown := held - known:
+        raise ValueError(f"{min(unknown)}: of no use to an adapter as its config describes it")
     return tuned.merge_and_unload().requires_grad_(True)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
@@ -19,9 +18,10 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from dpoq_lab import adapters, smollm2
+from dpoq_lab import adapters, smollm2, weights
 from dpoq_lab.adapters import merged
 from dpoq_lab.paths import data_folder
+from dpoq_lab.weights import WeightsError
 
 NAMES = ("tiny", "smollm2-135m")
 
@@ -41,29 +41,22 @@ def load(
         small: Any = tiny(seed)
         return small.to(dtype), tiny_tokenizer()
     if base := base_of(name):
+        own = load(base, seed, dtype)[0]
         try:
-            model = merged(load(base, seed, dtype)[0], name)
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
+            model = merged(own, name)
+            weights.check_finite(model)
+        except Exception as error:  # of a folder that anybody wrote, by libraries that promise no kind
             raise ModelError(f"{name}: {_one_line(error)}") from error
         return model.eval(), load_tokenizer(name)
     folder, gguf = _resolve(name)
-    _refuse_pickle(Path(folder))
-    transformers_logging.disable_progress_bar()
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    options = _gguf_options(gguf, dequantise=True) | {"dtype": dtype, "attn_implementation": attention}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            trust_remote_code=False,  # transformers' default is to ask on the terminal
-            dtype=dtype,
-            attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
-            **(_gguf_options(gguf, dequantise=True) if gguf else {"use_safetensors": True}),
-        )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        names = ", ".join(NAMES)
-        raise ModelError(
-            f"{name}: not one of {names}, nor a loadable folder or hub id: {_one_line(error)}"
-        ) from error
-    finally:
-        transformers_logging.enable_progress_bar()
+        model = weights.read(folder, gguf, **options)
+    except Exception as error:  # as above
+        known = Path(folder).exists() or isinstance(error, WeightsError)
+        told = "" if known else f"not one of {', '.join(NAMES)}, nor a loadable folder or hub id: "
+        raise ModelError(f"{name}: {told}{_one_line(error)}") from error
     return model.eval(), load_tokenizer(name)
 
 
@@ -77,7 +70,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     folder, gguf = _resolve(name)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # as in `load`
         raise ModelError(f"{name}: has no tokenizer that can be loaded: {_one_line(error)}") from error
 
 
@@ -116,7 +109,7 @@ def positions(model: PreTrainedModel | str) -> int | None:
         folder, gguf = _resolve(model)
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except Exception as error:  # as in `load`
             raise ModelError(f"{model}: has no config that can be read: {_one_line(error)}") from error
     else:
         config = model.config
@@ -227,7 +220,7 @@ def parameters(model: torch.nn.Module) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _resolve(name: str) -> tuple[str, str | None]:
@@ -252,9 +245,3 @@ def _gguf_options(gguf: str | None, dequantise: bool = False) -> dict:
     if gguf is None:
         return {}
     return {"gguf_file": gguf} | (smollm2.dequantise() if dequantise else {})
-
-
-def _refuse_pickle(folder: Path) -> None:
-    safe = [*folder.glob("*.safetensors"), *folder.glob("*.gguf")] if folder.is_dir() else [folder]
-    if not safe:
-        raise ModelError(f"{folder}: holds no .safetensors or .gguf weights (pickled weights are not loaded)")

@@ -1,0 +1,92 @@
+"""Weights out of a folder or hub id: plain tensors only, all that the model needs and no others, all finite.
+
+transformers draws weights that are missing at random and leaves out those it does not know; here both are
+refused by name. Tied weights, which are stored once, are not missing.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import cached_file
+from transformers.utils import logging as transformers_logging
+
+INDEX = "model.safetensors.index.json"
+
+
+class WeightsError(ValueError):
+    """Weights that are not loaded; the text is one line that says which and why."""
+
+
+def read(source: str, gguf: str | None = None, **options: Any) -> PreTrainedModel:
+    """The causal LM of a folder or hub id, as `from_pretrained` with `options`; `gguf` is a file in it.
+
+    Raises WeightsError, and whatever transformers raises of a folder that is none of its own.
+    """
+    if not gguf:
+        _refuse_pickle(source)
+        options["use_safetensors"] = True
+    shown = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its table of missing weights; ours is an error
+    transformers_logging.disable_progress_bar()
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source,
+            trust_remote_code=False,  # transformers' default is to ask on the terminal
+            ignore_mismatched_sizes=True,  # they are named below
+            output_loading_info=True,
+            **options,
+        )
+    finally:
+        transformers_logging.set_verbosity(shown)
+        transformers_logging.enable_progress_bar()
+    _refuse_partial(found)
+    check_finite(model)
+    return model
+
+
+def check_finite(model: torch.nn.Module) -> None:
+    """Raise WeightsError if a weight is not a number, or infinite."""
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise WeightsError(f"its weight {name} has a value that is not finite")
+
+
+def _refuse_partial(found: dict) -> None:
+    for kind, what in (
+        ("missing_keys", "not among its weights"),
+        ("unexpected_keys", "of no use to a model as its config describes it"),
+        ("mismatched_keys", "of another shape than its config says"),
+    ):
+        names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in found[kind])
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise WeightsError(f"{names[0]}{more}: {what}")
+    if found["error_msgs"]:
+        raise WeightsError(str(found["error_msgs"][0]))
+
+
+def _refuse_pickle(source: str) -> None:
+    """A pickle can run any code: there must be safetensors, and an index may name no other files."""
+    folder = Path(source)
+    if folder.is_dir() and not any(folder.glob("*.safetensors")):
+        raise WeightsError("holds no .safetensors or .gguf weights (pickled weights are not loaded)")
+    index = folder / INDEX if folder.is_dir() else cached_file(source, INDEX, **_QUIET)
+    if index is None or not Path(index).is_file() or (folder / "model.safetensors").is_file():
+        return
+    try:
+        files = set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise WeightsError(f"{INDEX}: has no weight_map that can be read") from error
+    for file in sorted(map(str, files)):
+        if Path(file).name != file or not file.endswith(".safetensors") or "\\" in file:
+            raise WeightsError(f"{INDEX}: names {file}, not a .safetensors file of this folder")
+
+
+_QUIET = {
+    "_raise_exceptions_for_missing_entries": False,
+    "_raise_exceptions_for_connection_errors": False,
+    "_raise_exceptions_for_gated_repo": False,
+}
