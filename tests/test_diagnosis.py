@@ -88,6 +88,25 @@ def test_a_policy_that_does_not_begin_at_its_reference(start):
     assert diagnose(CURVES | PAIRS | facts).verdict == "policy and reference do not begin alike"
 
 
+def test_another_reference_explains_another_log_pi_ref():
+    start = {"loss_start": 0.2, "chosen_start": 2.2, "rejected_start": -2.5}
+    found = diagnose(CURVES | PAIRS | start | {"chosen_logged": -23.0})
+    assert [f.cause for f in found.findings] == ["policy and reference do not begin alike"]
+
+
+def test_a_fall_of_the_chosen_reply_is_answered_where_it_is_no_fault():
+    falls = {"chosen_end": -0.5, "chosen": 0.0}
+    told = diagnose(CURVES | PAIRS | falls).findings[0].because
+    assert told == (
+        "at the end of the log the chosen reply is ahead in 90% of the pairs, the loss is 0.30; it moved by "
+        "-0.50 nats and the rejected by -2.50; a chosen reward below 0 is no fault while the rejected one "
+        "falls more"
+    )
+    alone = diagnose(PAIRS | {"beta": 0.5, "loss": 0.3}).findings[0].because
+    assert alone.startswith("in these pairs the chosen reply is ahead in 92%")
+    assert "no fault" not in alone
+
+
 def test_beta_that_is_too_low_is_pressure_by_another_sign():
     """Ahead by 8 nats in nearly all pairs, and the loss still near ln 2."""
     facts = CURVES | PAIRS | {"beta": 0.01, "loss_end": 0.66, "chosen_end": -1.0, "rejected_end": -9.0}

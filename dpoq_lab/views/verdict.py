@@ -10,12 +10,18 @@ HEADLINES = {
     "scoring mismatch": "Two scorings that do not match",
     "too much pressure": "Too much pressure",
 }
+CAUSES = {
+    "healthy": "No fault found",
+    "labels against the reference": "Labels against the reference: flipped, or meant?",
+}
 
 
 def headline(diagnosis: Diagnosis) -> str:
     """The verdict in a line: its kind and the cause, which for a run without a fault are one."""
     if diagnosis.verdict == "can't tell":
         return "Cannot tell"
+    if diagnosis.verdict in CAUSES:
+        return CAUSES[diagnosis.verdict]
     kind, cause = diagnosis.findings[0].kind, diagnosis.verdict.removeprefix("expected: ")
     return f"{HEADLINES[kind]}: {cause}" if kind in HEADLINES and kind != cause else cause.capitalize()
 
