@@ -5,9 +5,9 @@ import platform
 import shlex
 import subprocess
 import sys
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 
 def provenance() -> dict:
@@ -40,9 +40,34 @@ def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def read_json(text: str) -> Any:
+    """JSON in which a key stands once. Raises ValueError, for numbers and depths that are too large too."""
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except RecursionError as error:
+        raise ValueError("is nested too deeply") from error
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError if a key stands twice, where the parser would drop the first."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {max(names, key=names.count)!r} stands twice in one object")
+    return found
+
+
 def write_json(path: Path, record: dict) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of one."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as stream:
-        json.dump(record, stream, indent=1)
-    Path(stream.name).chmod(0o644)
-    Path(stream.name).replace(path)
+    """`write_text` of a record as JSON."""
+    write_text(path, json.dumps(record, indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of one."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError:  # a full disk, most often
+        aside.unlink(missing_ok=True)
+        raise

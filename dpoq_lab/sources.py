@@ -8,11 +8,14 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dpoq_lab.records import once, read_json
 
 
 @dataclass(frozen=True)
@@ -120,26 +123,35 @@ def _json(path: Path, split: str | None = None) -> Iterator[tuple[str, object]]:
     if isinstance(text, Problem):
         yield text.where, text
         return
-    decoder, position, line = json.JSONDecoder(), text.index("[") + 1, 1
-    line += text.count("\n", 0, position)
+    yield from _array(text, path)
+
+
+_GAP = re.compile(r"[ \t\n\r]*(,?)[ \t\n\r]*")
+
+
+def _array(text: str, path: Path) -> Iterator[tuple[str, object]]:
+    """The records of a JSON array one by one; what cannot be read is a Problem, and ends it."""
+    decoder = json.JSONDecoder(object_pairs_hook=once)
+    position, line, comma = 0, 1, "["
+    end = text.index("[") + 1
     while True:
-        start = position
-        while position < len(text) and (text[position].isspace() or text[position] == ","):
-            position += 1
-        line += text.count("\n", start, position)
-        if text[position : position + 1] == "]":
+        line += text.count("\n", position, end)
+        gap: Any = _GAP.match(text, end)
+        position, comma = gap.end(), comma == "[" or gap[1]
+        line += text.count("\n", end, position)
+        where = f"{path}:{line}"
+        if text[position : position + 1] == "]" and not gap[1]:
+            if text[position + 1 :].strip():
+                yield where, Problem(where, "", "is not JSON: text after the closing bracket")
             return
         try:
             record, end = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError) as error:
-            yield (
-                f"{path}:{line}",
-                Problem(f"{path}:{line}", "", f"is not JSON: {getattr(error, 'msg', error)}"),
-            )
+            if not comma:
+                raise ValueError("a comma is missing")
+        except (ValueError, RecursionError) as error:
+            yield where, Problem(where, "", _not_json(error))
             return
-        yield f"{path}:{line}", record
-        line += text.count("\n", position, end)
-        position = end
+        yield where, record
 
 
 def _whole(data: bytes) -> dict | None:
@@ -295,9 +307,13 @@ def _decode(data: bytes, path: Path, first_line: int) -> str | Problem:
 
 def _parse(text: str, where: str) -> object:
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        return Problem(where, "", f"is not JSON: {getattr(error, 'msg', error)}")
+        return read_json(text)
+    except ValueError as error:
+        return Problem(where, "", _not_json(error))
+
+
+def _not_json(error: Exception) -> str:
+    return f"is not JSON: {getattr(error, 'msg', error)}"
 
 
 def kind_of(value: object) -> str:

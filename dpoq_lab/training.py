@@ -25,6 +25,7 @@ from dpoq_lab.checkpoints import load_checkpoint, save_checkpoint
 from dpoq_lab.encoding import Batch, EncodedPair, collate
 from dpoq_lab.losses import log_ratios, score, token_log_probs
 from dpoq_lab.objectives import Objective, Side
+from dpoq_lab.records import write_text
 
 PairLogProbs = tuple[Tensor, Tensor]  # chosen (R_w,), rejected (R_l,)
 
@@ -67,7 +68,7 @@ def train(
     The reference is `reference`, or the policy as it is given; its log-probabilities are computed
     once. With `out`, metrics and checkpoints are written there, one at the end too, and `resume` goes on
     from them. Without `progress` no bar is drawn, for a run in a thread.
-    Raises TrainingError if a loss or gradient is not finite.
+    Raises TrainingError if a loss or gradient is not finite, CheckpointError if a checkpoint is damaged.
     """
     accelerator = Accelerator()
     policy.eval().to(accelerator.device)
@@ -94,7 +95,7 @@ def train(
             bar.set_postfix(loss=f"{record['loss_mean']:.4f}", refresh=False)
             bar.update()
             if accelerator.is_main_process:
-                _after_step(record, out, settings, accelerator.unwrap_model(policy), optimizer, on_log)
+                _after_step(log, out, settings, accelerator.unwrap_model(policy), optimizer, on_log)
     accelerator.wait_for_everyone()
     return log
 
@@ -303,7 +304,7 @@ def _record(
 
 
 def _after_step(
-    record: dict,
+    log: list[dict],
     out: Path | None,
     settings: Settings,
     policy: nn.Module,
@@ -312,17 +313,16 @@ def _after_step(
 ) -> None:
     if out is not None:
         with (out / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record) + "\n")
-        done = record["step"] + 1
-        if done % settings.checkpoint_every == 0 or done == settings.steps:
-            save_checkpoint(out, done, policy, optimizer)
+            stream.write(json.dumps(log[-1]) + "\n")
+        if len(log) % settings.checkpoint_every == 0 or len(log) == settings.steps:
+            save_checkpoint(out, log, policy, optimizer)
     if on_log is not None:
-        on_log(record)
+        on_log(log[-1])
 
 
 def _write_log(out: Path, log: list[dict]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    (out / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log), encoding="utf-8")
+    write_text(out / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in log))
 
 
 def _collate(

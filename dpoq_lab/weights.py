@@ -4,6 +4,7 @@ transformers draws weights that are missing at random and leaves out those it do
 refused by name. Tied weights, which are stored once, are not missing.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,15 @@ def check_finite(model: torch.nn.Module) -> None:
     for name, weight in model.named_parameters():
         if not torch.isfinite(weight).all():
             raise WeightsError(f"its weight {name} has a value that is not finite")
+
+
+def digest(model: torch.nn.Module) -> str:
+    """A hash of all weights and their names."""
+    found = hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        found.update(name.encode())
+        found.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _refuse_partial(found: dict) -> None:

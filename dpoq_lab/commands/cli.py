@@ -6,10 +6,12 @@ Exit status 0 for success, 1 for failure, 2 for misuse; an error is one line on 
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dpoq_lab.commands.study import STUDIES
+from dpoq_lab.commands.terminal import printable
 
 if TYPE_CHECKING:
     from dpoq_lab.columns import How
@@ -23,32 +25,57 @@ class Misuse(ValueError):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit status."""
+    """Run one command and return its exit status. With DPOQ_DEBUG set, an error is a traceback."""
     arguments = parser().parse_args(argv)
     try:
-        return arguments.run_command(arguments)
+        status = arguments.run_command(arguments)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return _fail("interrupted")
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Misuse as error:
         return _fail(str(error), status=2)
-    except (RuntimeError, ValueError, OSError) as error:
+    except Exception as error:
         if os.environ.get("DPOQ_DEBUG"):
             raise
-        return _fail(" ".join(str(error).split()) or type(error).__name__)
+        return _fail(_told(error))
+
+
+def _told(error: Exception) -> str:
+    """An error in words; of one that nobody foresaw, its kind and how to see more."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    said = str(error)
+    if said and isinstance(error, RuntimeError | ValueError | OSError):
+        return said
+    return f"{type(error).__name__}: {said or 'no more is known'} (DPOQ_DEBUG=1 shows where)"
 
 
 def _fail(message: str, status: int = 1) -> int:
-    print(f"dpoq-lab: error: {message}", file=sys.stderr)
+    print(f"dpoq-lab: error: {printable(' '.join(message.split()), 500)}", file=sys.stderr)
     return status
+
+
+def _say(text: str) -> None:
+    print(printable(text))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its error is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        raise SystemExit(_fail(f"{message} (see {self.prog} --help)", status=2))
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
-        prog="dpoq-lab", description="Without a command: open the lessons in JupyterLab."
-    )
+    top = _Parser(prog="dpoq-lab", description="Without a command: open the lessons in JupyterLab.")
     top.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
-    top.add_argument("--port", help="the port of JupyterLab")
+    top.add_argument("--port", type=_port, help="the port of JupyterLab")
     top.add_argument("--ip", help="the address JupyterLab listens on (default 127.0.0.1)")
     top.set_defaults(run_command=_lab)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
@@ -91,7 +118,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     train.add_argument("--lr", type=_positive, help="learning rate")
     train.add_argument("--epochs", type=_positive_int, default=1)
     train.add_argument("--batch-size", type=_positive_int, help="pairs an optimiser step")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=_seed, default=0)
     train.add_argument("--preset", help="ci, laptop or gpu (default: what this machine gets)")
     train.add_argument(
         "--held-out", type=_share, default=0.15, help="share of the pairs kept for testing (0.15)"
@@ -218,7 +245,7 @@ def _check(arguments: argparse.Namespace) -> int:
     report = check(
         *(arguments.pairs, arguments.model, arguments.max_length), how, held_out, arguments.chat_template
     )
-    print(report.text())
+    _say(report.text())
     return 1 if report.problems else 0
 
 
@@ -247,7 +274,7 @@ def _train(arguments: argparse.Namespace) -> int:
     request = Request(model=arguments.model or preset.model, how=_how(arguments), **asked)
     record = run(request, preset)
     if int(os.environ.get("RANK", "0")) == 0:
-        print(summary_line(record))
+        _say(summary_line(record))
     return 0
 
 
@@ -264,7 +291,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     done = inspect(**models, rows=arguments.pairs, out=arguments.out, how=_how(arguments), **asked)
     if done:
         summary, problems = done
-        print(summary_lines(summary, arguments.out, problems))
+        _say(summary_lines(summary, arguments.out, problems))
     return 0
 
 
@@ -288,7 +315,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     )
     asked = {name: getattr(arguments, name) for name in names}
     found, told, page = diagnose_run(**asked, how=_how(arguments))
-    print("\n".join([*told, *verdict_lines(found), str(page)]))
+    _say("\n".join([*told, *verdict_lines(found), str(page)]))
     return 0
 
 
@@ -301,7 +328,7 @@ def _study(arguments: argparse.Namespace) -> int:
         raise Misuse(
             f"study {arguments.name} has no preset {arguments.preset!r}, only {', '.join(study.sizes)}"
         )
-    print(run_study(study, arguments.name, arguments.out, arguments.seeds, arguments.preset))
+    _say(run_study(study, arguments.name, arguments.out, arguments.seeds, arguments.preset))
     return 0
 
 
@@ -312,7 +339,7 @@ def _timetable(arguments: argparse.Namespace) -> int:
     slots = plan(lectures(), arguments.minutes)
     if not slots:
         raise Misuse(f"no lesson fits into {arguments.minutes} minutes")
-    print(plan_text(slots, arguments.minutes))
+    _say(plan_text(slots, arguments.minutes))
     return 0
 
 
@@ -322,29 +349,41 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from dpoq_lab.commands.doctor import examine, report_lines
 
     findings = examine(fetch=arguments.fetch)
-    print(json.dumps(findings, indent=1) if arguments.json else report_lines(findings))
+    _say(json.dumps(findings, indent=1) if arguments.json else report_lines(findings))
     return 0 if findings["ready"] else 1
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+def _number(text: str, kind: type, right: Callable[[Any], bool], what: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not right(value):
+        raise argparse.ArgumentTypeError(f"must be {what}, not {text}")
     return value
+
+
+def _positive(text: str) -> float:
+    return _number(text, float, lambda x: 0 < x < float("inf"), "a number above 0")
 
 
 def _positive_int(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text}")
-    return value
+    return _number(text, int, lambda n: 0 < n <= 10**9, "a whole number from 1 to 1,000,000,000")
+
+
+def _seed(text: str) -> int:
+    return _number(text, int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 2**32 - 1")
+
+
+def _port(text: str) -> int:
+    return _number(text, int, lambda n: 0 <= n < 2**16, "a whole number from 0 to 65535")
 
 
 def _object(text: str) -> dict:
-    import json
+    from dpoq_lab.records import read_json
 
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -353,7 +392,4 @@ def _object(text: str) -> dict:
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, not {text}")
-    return value
+    return _number(text, float, lambda x: 0 <= x < 1, "at least 0 and below 1")

@@ -121,10 +121,7 @@ class Scorer:
         """Raise ModelError where a token is another to one of the models, or none."""
         check_same_tokens(pairs, self._foreign, str(self.reference))
         for role, model in zip(("policy", "reference"), self.models, strict=True):
-            for pair in pairs:
-                if (most := max(used_ids([pair]))) >= (size := model.config.vocab_size):
-                    what = f"has {size} words, and the pair uses number {most}"
-                    raise models.ModelError(f"{pair.pair.where}: {role}: {what}: {NO_MEANING}")
+            check_known_tokens(pairs, role, model)
 
 
 def check_same_tokens(pairs: list[EncodedPair], foreign: dict[int, str], reference: str) -> None:
@@ -133,6 +130,15 @@ def check_same_tokens(pairs: list[EncodedPair], foreign: dict[int, str], referen
         for i in sorted(used_ids([pair]) & foreign.keys()):
             what = f"its vocabulary is not the policy's ({foreign[i]!r} is {i} to one alone)"
             raise models.ModelError(f"{pair.pair.where}: {reference}: {what}: {NO_MEANING}")
+
+
+def check_known_tokens(pairs: list[EncodedPair], role: str, model: PreTrainedModel) -> None:
+    """Raise ModelError if a pair holds a token that the model has no embedding for."""
+    size = model.get_input_embeddings().num_embeddings
+    for pair in pairs:
+        if (most := max(used_ids([pair]))) >= size:
+            what = f"has {size} words, and the pair uses number {most}"
+            raise models.ModelError(f"{pair.pair.where}: {role}: {what}: {NO_MEANING}")
 
 
 def _check(policy: Model, reference: Model, tokenizer: Any, max_length: int) -> None:

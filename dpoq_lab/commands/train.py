@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from dpoq_lab import models, training
+from dpoq_lab import models, training, weights
 from dpoq_lab.checkpoints import remove_checkpoints
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import SHOWN_PROBLEMS, noted
-from dpoq_lab.commands.scorer import check_same_tokens
+from dpoq_lab.commands.claim import claimed, strangers
+from dpoq_lab.commands.scorer import check_known_tokens, check_same_tokens
 from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
-from dpoq_lab.preferences import read_pairs, write_pairs
+from dpoq_lab.preferences import Pair, read_pairs, write_pairs
 from dpoq_lab.presets import SMOLLM2, TINY, Preset, bf16_is_fast, find_preset
 from dpoq_lab.records import provenance, write_json
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable
@@ -81,66 +83,120 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     """Train as requested and write the checkpoint, metrics.jsonl, held_out.jsonl and run.json.
 
     `rows` are the pairs where `request.pairs` is no source. Raises RunError if the folder holds another run,
-    and what reading, loading and training raise.
+    ClaimError if another process writes there, and what reading, loading and training raise.
     """
-    started = time.perf_counter()
     if request.reference and request.method != "dpo":
         raise RunError(f"{request.method} has no reference: leave out --reference")
-    _check_folder(request)
+    if not PartialState().is_main_process:
+        return _run(request, preset, rows, None)
+    with claimed(request.out):
+        return _run(request, preset, rows, _held_record(request))
+
+
+def _run(request: Request, preset: Preset, rows: Rows | None, held: dict | None) -> dict:
+    """`run` in a folder that is claimed; `held` is the record of the run that it goes on with."""
+    started = time.perf_counter()
+    job = _prepare(request, preset, rows)
+    record = _same_run(request.out, held, job.record) if held else job.record
+    accelerator = Accelerator()
+    if accelerator.is_main_process:
+        _write_claim(request.out, record, [pair.pair for pair in job.held_out])
+    accelerator.wait_for_everyone()
+    pad = pad_id(job.tokenizer, job.reference)
+    judge = _Judge(accelerator, job.held_out, pad, job.settings, request.beta or preset.beta)
+    before = judge.log_probs(job.policy)
+    ref = _zeros(before) if isinstance(job.settings.objective, CPL) else before
+    ref = judge.log_probs(job.reference) if job.reference else ref
+    trained = time.perf_counter()
+    log = training.train(job.policy, job.pairs, pad, job.settings, job.reference, request.out, request.resume)
+    trained = time.perf_counter() - trained
+    after = judge.log_probs(job.policy)
+    record = record | {
+        "held_out": {"before": judge.report(before, ref), "after": judge.report(after, ref)},
+        "seconds": {"training": round(trained, 1), "whole": round(time.perf_counter() - started, 1)},
+        "last_step": log[-1],
+    }
+    if accelerator.is_main_process:
+        models.save(job.policy, job.tokenizer, request.out)
+        write_json(request.out / "run.json", {**record, "finished": True})
+        remove_checkpoints(request.out)
+    return record
+
+
+@dataclass(frozen=True)
+class _Job:
+    """All that a run needs, read and loaded, and the record of what it is."""
+
+    policy: PreTrainedModel
+    reference: PreTrainedModel | None
+    tokenizer: PreTrainedTokenizerFast
+    pairs: list[EncodedPair]
+    held_out: list[EncodedPair]
+    settings: Settings
+    record: dict
+
+
+def _prepare(request: Request, preset: Preset, rows: Rows | None) -> _Job:
+    """Read the pairs, load the models, settle the settings. Nothing is written."""
     reading = read_pairs(request.pairs if rows is None else rows, request.how)
     if not reading.pairs:
         raise none_usable(reading.problems)
     policy, tokenizer = models.load(request.model, request.seed)
     tokenizer = models.with_template(tokenizer, request.chat_template)
-    max_length = models.room(request.max_length or preset.max_length, policy)
-    encoding = encode_pairs(tokenizer, reading.pairs, max_length, request.whole_yield)
     asked = request.max_length or preset.max_length
-    notes = dict(reading.notes()) | models.capped_notes(asked, max_length, encoding.truncated)
+    max_length = models.room(asked, policy)
+    encoding = encode_pairs(tokenizer, reading.pairs, max_length, request.whole_yield)
     problems = list(map(str, reading.problems + encoding.refused))
     if not encoding.pairs:
         raise none_usable(problems)
-    train_pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
-    if not train_pairs:
+    check_known_tokens(encoding.pairs, "model", policy)
+    pairs, held_out = split(encoding.pairs, request.held_out, request.seed)
+    if not pairs:
         raise PairsError("no pair is left to train on")
-    settings = settings_for(request, preset, models.parameters(policy), len(train_pairs))
-    reference, named = None, request.reference or (request.method == "dpo" and models.base_of(request.model))
-    if named:  # of an adapter the reference is its base
-        check_same_tokens(encoding.pairs, models.foreign_tokens(tokenizer, named), named)
-        reference = models.load_frozen(named, request.seed)[0]
-    counts = {"train": len(train_pairs), "held_out": len(held_out), "left_out": len(problems)}
+    settings = settings_for(request, preset, models.parameters(policy), len(pairs))
+    reference = _reference(request, tokenizer, encoding.pairs)
+    counts = {"train": len(pairs), "held_out": len(held_out), "left_out": len(problems)}
     record = {
         "request": {**asdict(request), "out": str(request.out), "resume": False},
         "settings": asdict(settings) | {"objective": described(settings.objective)},
+        "content": {
+            "pairs": _hash_of_pairs(pairs, held_out),
+            "model": weights.digest(policy),
+            "reference": reference and weights.digest(reference),
+        },
         "pairs": counts | {"truncated": encoding.truncated},
         "source": {
             "problems": problems[:SHOWN_PROBLEMS],
-            "notes": notes,
+            "notes": dict(reading.notes()) | models.capped_notes(asked, max_length, encoding.truncated),
             "read": len(reading.pairs),
         },
         "provenance": provenance(),
     }
-    accelerator = Accelerator()
-    if accelerator.is_main_process:
-        _claim_folder(request, record, [pair.pair for pair in held_out])
-    accelerator.wait_for_everyone()
-    judge = _Judge(accelerator, held_out, pad_id(tokenizer, reference), settings, request.beta or preset.beta)
-    before = judge.log_probs(policy)
-    ref = _zeros(before) if isinstance(settings.objective, CPL) else before
-    ref = judge.log_probs(reference) if reference else ref
-    trained = time.perf_counter()
-    log = training.train(
-        policy, train_pairs, pad_id(tokenizer, reference), settings, reference, request.out, request.resume
-    )
-    trained = time.perf_counter() - trained
-    after = judge.log_probs(policy)
-    record["held_out"] = {"before": judge.report(before, ref), "after": judge.report(after, ref)}
-    record["seconds"] = {"training": round(trained, 1), "whole": round(time.perf_counter() - started, 1)}
-    record["last_step"] = log[-1]
-    if accelerator.is_main_process:
-        models.save(policy, tokenizer, request.out)
-        write_json(request.out / "run.json", {**record, "finished": True})
-        remove_checkpoints(request.out)
-    return record
+    return _Job(policy, reference, tokenizer, pairs, held_out, settings, record)
+
+
+def _reference(
+    request: Request, tokenizer: PreTrainedTokenizerFast, pairs: list[EncodedPair]
+) -> PreTrainedModel | None:
+    """pi_ref where it is not the policy as it starts: the one named, or the base of an adapter."""
+    named = request.reference or (request.method == "dpo" and models.base_of(request.model))
+    if not named:
+        return None
+    check_same_tokens(pairs, models.foreign_tokens(tokenizer, named), named)
+    reference = models.load_frozen(named, request.seed)[0]
+    check_known_tokens(pairs, "reference", reference)
+    return reference
+
+
+def _hash_of_pairs(*parts: list[EncodedPair]) -> str:
+    """A hash of every token of pairs, in their order, and of which ones are actions."""
+    found = hashlib.sha256()
+    for part in parts:
+        for pair in part:
+            sides = [(side.prompt_ids, side.ids, side.actions) for side in (pair.chosen, pair.rejected)]
+            found.update(repr(sides).encode())
+        found.update(b"|")
+    return found.hexdigest()
 
 
 def split(pairs: list[EncodedPair], share: float, seed: int) -> tuple[list[EncodedPair], list[EncodedPair]]:
@@ -236,29 +292,42 @@ class _Judge:
         }
 
 
-def _check_folder(request: Request) -> None:
-    """Never write over a run; resume only the run that the folder holds."""
-    record = request.out / "run.json"
-    if request.out.exists() and not request.out.is_dir():
-        raise RunError(f"{request.out}: is a file, not a folder")
-    if not record.is_file():
+def _held_record(request: Request) -> dict | None:
+    """The record of the unfinished run to go on with, None for an empty folder. Raises RunError otherwise."""
+    out, path = request.out, request.out / "run.json"
+    if not path.is_file():
         if request.resume:
-            raise RunError(f"{request.out}: holds no run to resume")
-        if request.out.is_dir() and any(request.out.iterdir()):
-            raise RunError(f"{request.out}: is not empty and holds no run: choose another folder")
-        return
-    held = json.loads(record.read_text(encoding="utf-8"))
-    if held.get("finished"):
-        raise RunError(f"{request.out}: holds a finished run: choose another folder")
+            raise RunError(f"{out}: holds no run to resume")
+        if strangers(out):
+            raise RunError(f"{out}: is not empty and holds no run: choose another folder")
+        return None
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        complete = isinstance(held, dict) and {"request", "settings", "finished"} <= held.keys()
+    except ValueError as error:
+        raise RunError(f"{path}: is not JSON: choose another folder") from error
+    if not complete:
+        raise RunError(f"{path}: is no record of a run: choose another folder")
+    if held["finished"]:
+        raise RunError(f"{out}: holds a finished run: choose another folder")
     if not request.resume:
-        raise RunError(f"{request.out}: holds an unfinished run: add --resume or choose another folder")
-    asked = json.loads(json.dumps({**asdict(request), "out": str(request.out), "resume": False}))
-    different = [key for key, value in held["request"].items() if key != "out" and asked[key] != value]
+        raise RunError(f"{out}: holds an unfinished run: add --resume or choose another folder")
+    return held
+
+
+def _same_run(out: Path, held: dict, asked: dict) -> dict:
+    """The record that the folder holds, if the same run is asked for. Raises RunError if it is another."""
+    asked, different = json.loads(json.dumps(asked, default=str)), []
+    for part, what in (("request", ""), ("settings", ""), ("content", "content of ")):
+        here, there = asked[part], held.get(part)
+        names = [name for name in here if not isinstance(there, dict) or there.get(name) != here[name]]
+        different += [f"{what}{name}" for name in names if name not in ("out", *different)]
     if different:
-        raise RunError(f"{request.out}: its run was started with another {', '.join(different)}")
+        raise RunError(f"{out}: its run was started with another {', '.join(different)}")
+    return held
 
 
-def _claim_folder(request: Request, record: dict, held_out: list) -> None:
-    request.out.mkdir(parents=True, exist_ok=True)
-    write_pairs(held_out, request.out / "held_out.jsonl")
-    write_json(request.out / "run.json", {**record, "finished": False})
+def _write_claim(out: Path, record: dict, held_out: list[Pair]) -> None:
+    """The record first: a folder with a run.json can be gone on with, whatever else is there."""
+    write_json(out / "run.json", {**record, "finished": False})
+    write_pairs(held_out, out / "held_out.jsonl")

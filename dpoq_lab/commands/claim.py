@@ -1,0 +1,44 @@
+"""A folder that a command writes: held by one process, and left as it was found if nothing came of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK = ".lock"
+
+
+class ClaimError(RuntimeError):
+    """A folder that cannot be written; the text is one line that says why."""
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold the folder `out`, made if it is not there, against other processes while it is written.
+
+    Folders that were made and stayed empty are removed. Raises ClaimError if it is a file or another process
+    holds it, OSError if it cannot be made.
+    """
+    if out.exists() and not out.is_dir():
+        raise ClaimError(f"{out}: is a file, not a folder")
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ClaimError(f"{out}: another process is writing here") from error
+    try:
+        yield
+    finally:
+        (out / LOCK).unlink(missing_ok=True)
+        lock.release()
+        for folder in made:
+            with suppress(OSError):  # something came of it
+                folder.rmdir()
+
+
+def strangers(out: Path) -> list[str]:
+    """What lies in the folder, without what a stopped write of ours leaves behind."""
+    return sorted(p.name for p in out.iterdir() if p.name != LOCK and not p.name.endswith(".part"))

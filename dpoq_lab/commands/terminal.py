@@ -1,0 +1,21 @@
+"""Text for a terminal: nothing in it may move the cursor, turn the line round, or fill the screen."""
+
+import unicodedata
+
+LONGEST = 2000  # characters of a line
+DIRECTIONS = "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def printable(text: str, longest: int = LONGEST) -> str:
+    """`text` with control characters as escapes, and lines cut to `longest` characters."""
+    return "\n".join(_line(line, longest) for line in text.split("\n"))
+
+
+def _line(line: str, longest: int) -> str:
+    shown = "".join(_escaped(c) for c in line[:longest])
+    return shown if len(line) <= longest else f"{shown} ... ({len(line):,} characters)"
+
+
+def _escaped(c: str) -> str:
+    unsafe = c in DIRECTIONS or unicodedata.category(c) in ("Cc", "Cs") and c != "\t"
+    return c.encode("unicode_escape").decode() if unsafe else c
