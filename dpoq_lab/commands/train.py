@@ -26,6 +26,8 @@ from dpoq_lab.records import provenance, write_json
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable
 from dpoq_lab.training import PairLogProbs, Settings, pair_log_probs, steps_for
 
+MOST_STEPS = 10**7
+
 
 class RunError(RuntimeError):
     """A run folder that cannot be used; the text is one line that says why."""
@@ -207,13 +209,16 @@ def split(pairs: list[EncodedPair], share: float, seed: int) -> tuple[list[Encod
 
 
 def settings_for(request: Request, preset: Preset, parameters: int, n: int) -> Settings:
-    """Fill in what the request leaves open: a small model takes the learning rates of `tiny`."""
+    """Fill in what the request leaves open: a small model takes the rates of `tiny`. Raises RunError."""
     rates = TINY if parameters < 20_000_000 else SMOLLM2
     batch_size = request.batch_size or preset.batch_size
+    steps = steps_for(n, batch_size, request.epochs)
+    if steps > MOST_STEPS:
+        raise RunError(f"{steps:,} optimiser steps are asked for: fewer epochs, or more pairs a step")
     return Settings(
         objective_for(request, preset),
         lr=request.lr or rates["sft_lr" if request.method == "sft" else "dpo_lr"],
-        steps=steps_for(n, batch_size, request.epochs),
+        steps=steps,
         batch_size=batch_size,
         micro_batch=preset.micro_batch,
         warmup_steps=preset.warmup_steps,

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,31 @@ class Unfinished:
         """Make the folder. Raises UnfinishedError if it holds another job, OSError if it cannot be made."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / SETTINGS
-        begun = path.is_file() and any(self.folder.glob("chunk-*.jsonl"))
         try:
-            held = json.loads(path.read_text(encoding="utf-8")) if begun else self.settings
-        except ValueError as error:
+            held = json.loads(path.read_text(encoding="utf-8")) if self._begun() else self.settings
+        except (OSError, ValueError) as error:
             raise UnfinishedError(f"{path}: cannot be read: delete {self.folder}") from error
+        if not isinstance(held, dict):
+            raise UnfinishedError(f"{path}: is not a JSON object: delete {self.folder}")
         if different := [name for name, value in self.settings.items() if held.get(name) != value]:
             raise UnfinishedError(
                 f"{self.folder}: holds unfinished work with another {', '.join(different)}: "
                 "delete it, or choose another folder"
             )
         self._write(SETTINGS, [json.dumps(self.settings)])
+
+    def _begun(self) -> bool:
+        return any(self.folder.glob("chunk-*.jsonl"))
+
+    @contextmanager
+    def kept_if_begun(self) -> Iterator[None]:
+        """Remove the folder where the work fails before its first chunk is done."""
+        try:
+            yield
+        except BaseException:
+            if not self._begun():
+                self.discard()
+            raise
 
     def has(self, number: int) -> bool:
         """Whether chunk `number` is done."""
@@ -50,9 +65,13 @@ class Unfinished:
 
     def _write(self, name: str, lines: Iterable[str]) -> None:
         aside = self.folder / f"{name}.part"
-        with aside.open("w", encoding="utf-8") as stream:
-            stream.writelines(lines)
-        aside.replace(self.folder / name)
+        try:
+            with aside.open("w", encoding="utf-8") as stream:
+                stream.writelines(lines)
+            aside.replace(self.folder / name)
+        except OSError:  # a full disk, most often
+            aside.unlink(missing_ok=True)
+            raise
 
     def finish(self, names: Iterable[str]) -> None:
         """Move the finished files `names` from the folder to where they belong, and remove it."""
@@ -62,4 +81,4 @@ class Unfinished:
 
     def discard(self) -> None:
         """Remove the folder and what is in it."""
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)

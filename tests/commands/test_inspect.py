@@ -9,7 +9,9 @@ from hand_made import one_character_tokens, summarise
 from dpoq_lab import models
 from dpoq_lab.columns import BY_NAME
 from dpoq_lab.commands import cli, scorer
+from dpoq_lab.commands.claim import claimed
 from dpoq_lab.commands.inspect import FILES, score
+from dpoq_lab.commands.unfinished import Unfinished
 from dpoq_lab.preferences import Pair, write_pairs
 from dpoq_lab.token_file import SIDES
 
@@ -189,18 +191,54 @@ def stop_after_one(patch):
     patch.setattr(scorer, "score_pairs", score_once)
 
 
-def test_earlier_results_stay_until_the_new_ones_are_whole(many, monkeypatch, capsys):
+def broken(*_):
+    raise RuntimeError("no memory")
+
+
+def test_results_and_files_of_others_are_not_written_over(many, capsys):
     folder, words = many
     words += ["--out", str(folder / "out")]
     assert cli.main(words) == 0
     before = outputs(folder / "out")
-    with monkeypatch.context() as patch:
-        patch.setattr(scorer, "score_pairs", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory")))
-        assert cli.main([*words, "--beta", "0.7"]) == 1
-    assert outputs(folder / "out") == before
-    assert cli.main([*words, "--beta", "0.7"]) == 0
-    assert outputs(folder / "out")[0]["beta"] == 0.7
     capsys.readouterr()
+    for out, held in (("out", "report.html"), ("mine", "report.html"), ("theirs", "thesis.txt")):
+        (folder / out).mkdir(exist_ok=True)
+        (folder / out / held).touch()
+        assert cli.main([*words[:-1], str(folder / out)]) == 1
+        assert f"{out}: holds {held}: choose another folder" in capsys.readouterr().err
+    assert outputs(folder / "out") == before
+
+
+def test_a_failure_before_the_first_chunk_leaves_nothing(many, monkeypatch, capsys):
+    folder, words = many
+    monkeypatch.setattr(scorer, "score_pairs", broken)
+    assert cli.main([*words, "--out", str(folder / "deep" / "out")]) == 1
+    assert not (folder / "deep").exists()
+
+
+def test_a_kill_between_two_files_is_mended_by_the_same_command(many, monkeypatch, capsys):
+    """tokens.jsonl is in place and the other files are not."""
+    folder, words = many
+    words += ["--out", str(folder / "out")]
+
+    def killed(self, names):
+        (self.folder / "tokens.jsonl").replace(self.out / "tokens.jsonl")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, "finish", killed)
+        assert cli.main(words) == 1
+    assert cli.main(words) == 0
+    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(FILES)
+    capsys.readouterr()
+
+
+def test_two_do_not_write_one_folder(many, capsys):
+    folder, words = many
+    with claimed(folder / "out"):
+        assert cli.main([*words, "--out", str(folder / "out")]) == 1
+    assert "out: another process is writing here" in capsys.readouterr().err
+    assert not (folder / "out").exists()
 
 
 def test_the_command_and_the_function_give_the_same(many, capsys):

@@ -1,0 +1,62 @@
+"""A folder is held by one process, and left as it was found if nothing came of it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from dpoq_lab.commands.claim import LOCK, ClaimError, claimed, strangers
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from dpoq_lab.commands.claim import claimed
+with claimed(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_folders_that_stayed_empty_are_gone_again(tmp_path):
+    with claimed(tmp_path / "a" / "b"):
+        assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == [LOCK]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_or_was_written_stays(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with claimed(tmp_path / "mine"):
+        pass
+    with claimed(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "result").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "mine", "result"]
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path):
+    """No file of it has to be removed by hand: the system lets go of the lock of a dead process."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(ClaimError, match="out: another process is writing here"),
+            claimed(tmp_path / "out"),
+        ):
+            pass
+        os.kill(process.pid, signal.SIGKILL)
+    assert (tmp_path / "out" / LOCK).exists()
+    with claimed(tmp_path / "out"):
+        assert strangers(tmp_path / "out") == []
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(ClaimError, match="taken: is a file, not a folder"), claimed(tmp_path / "taken"):
+        pass
+
+
+def test_what_a_stopped_write_left_is_no_stranger(tmp_path):
+    for name in (LOCK, ".run.json.part", "run.json", "thesis.txt"):
+        (tmp_path / name).touch()
+    assert strangers(tmp_path) == ["run.json", "thesis.txt"]
