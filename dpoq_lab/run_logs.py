@@ -6,10 +6,11 @@ step's pairs, of the rewards (`chosen`, `rejected`, beta included) and of log pi
 """
 
 import csv
-import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from dpoq_lab import sources
@@ -98,7 +99,10 @@ def _of_file(path: Path) -> Log:
     if path.suffix == ".jsonl":
         return Log(records(_json_lines(path), path), path)
     if path.suffix == ".csv":
-        return _spaced(list(csv.DictReader(io.StringIO(_text(path), newline=""))), path)
+        try:
+            return _spaced(list(sources.table(_text(path))), path)
+        except csv.Error as error:
+            raise LogError(f"{path}: is not csv: {error}") from error
     raise LogError(f"{path}: not a trainer_state.json, a metrics.jsonl or a .csv")
 
 
@@ -107,6 +111,8 @@ def _of_kit(run: Path) -> Log:
     held = _json(record) if record.is_file() else {}
     settings, request = _object(held, "settings"), _object(held, "request")
     beta = _object(settings, "objective").get("beta")
+    if beta is not None and not (isinstance(beta, float | int) and 0 < beta < math.inf and beta is not True):
+        raise LogError(f"{record}: its beta is {beta!r}, not a number above 0")
     model = run if any(run.glob("*.safetensors")) else None
     named = request.get("reference") or request.get("model")
     after = _object(_object(held, "held_out"), "after")
@@ -145,6 +151,9 @@ def records(rows: Iterable[Mapping], source: Path) -> list[dict[str, float]]:
             found.append({name: value for name, value in record.items() if value is not None})
     if not found:
         raise LogError(f"{source}: no record has a loss and the rewards of chosen and rejected")
+    steps = [record["step"] for record in found if "step" in record]
+    if back := [after for before, after in pairwise(steps) if after < before]:
+        raise LogError(f"{source}: its steps go back to {back[0]:g}: a log is of one run")
     return found
 
 

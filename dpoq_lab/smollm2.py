@@ -65,8 +65,9 @@ def fetch() -> Path:
     if is_cached():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    lock = target.parent / ".fetch.lock"
     try:
-        with FileLock(target.parent / ".fetch.lock"):  # a second fetch waits for the first
+        with FileLock(lock):  # a second fetch waits for the first
             if not is_cached():
                 _fetch(target)
     except FetchError:
@@ -74,6 +75,8 @@ def fetch() -> Path:
     except Exception as error:  # a full disk, most often, which each library tells in its own way
         told = " ".join(str(error).split())[:200]
         raise FetchError(f"smollm2-135m could not be put into {cache_folder()}: {told}") from error
+    finally:
+        lock.unlink(missing_ok=True)
     return target
 
 

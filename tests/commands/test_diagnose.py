@@ -100,6 +100,9 @@ def test_the_public_record_of_a_healthy_looking_run_is_not_called_broken(tmp_pat
     assert [(f.cause, f.sure) for f in found.findings] == [("nothing wrong in the curves", "likely")]
 
 
+SUMMARY = ("policy", "facts", "plane", "along", "pair_accuracy")
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -116,7 +119,7 @@ def test_what_cannot_be_diagnosed_is_one_line(tmp_path, capsys, monkeypatch, wor
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "summary.json").write_text('{"beta": 0.1}')
     (tmp_path / "cut").mkdir()
-    (tmp_path / "cut" / "summary.json").write_text('{"beta": 0.1, "facts": {}, "plane": [], "along": {}}')
+    (tmp_path / "cut" / "summary.json").write_text(json.dumps(dict.fromkeys(SUMMARY, {}) | {"beta": 0.1}))
     (tmp_path / "cut" / "tokens.jsonl").write_text('{"pair": 0, "ro')
     assert cli.main(["diagnose", *words]) == 1
     assert line in capsys.readouterr().err
