@@ -1,12 +1,13 @@
 """LoRA adapter folders: which base they belong to, and the base with the adapter merged into its weights."""
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 from transformers import PreTrainedModel
+
+from dpoq_lab.records import read_json
 
 
 def base_of(name: str) -> str | None:
@@ -17,7 +18,7 @@ def base_of(name: str) -> str | None:
     config = Path(name) / "adapter_config.json"
     if not config.is_file() or (Path(name) / "config.json").is_file():
         return None
-    held = json.loads(config.read_text(encoding="utf-8"))
+    held = read_json(config.read_text(encoding="utf-8"))
     base = held.get("base_model_name_or_path") if isinstance(held, dict) else None
     if not isinstance(base, str) or not base:
         raise ValueError("adapter_config.json names no base model")

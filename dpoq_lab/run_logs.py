@@ -6,7 +6,6 @@ step's pairs, of the rewards (`chosen`, `rejected`, beta included) and of log pi
 """
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dpoq_lab import sources
+from dpoq_lab.records import read_json
 from dpoq_lab.sources import Problem
 
 NAMES = {  # of a record -> as others write it, with / or _ and in any case
@@ -186,8 +186,8 @@ def _text(path: Path) -> str:
 
 def _json(path: Path) -> dict:
     try:
-        found = json.loads(_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        found = read_json(_text(path))
+    except ValueError as error:
         raise LogError(f"{path}: is not JSON: {' '.join(str(error).split())[:100]}") from error
     if not isinstance(found, dict):
         raise LogError(f"{path}: is not a JSON object")

@@ -1,6 +1,5 @@
 """Which known cause is at work in a run: its log, and its pairs scored, here or by an earlier `inspect`."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from dpoq_lab.commands.inspect import FILES, inspect
 from dpoq_lab.commands.unfinished import FOLDER
 from dpoq_lab.diagnosis import Diagnosis
 from dpoq_lab.facts import log_facts
-from dpoq_lab.records import provenance, write_json, write_text
+from dpoq_lab.records import provenance, read_json, write_json, write_text
 from dpoq_lab.run_logs import Log, read_log
 from dpoq_lab.summary import Picked
 from dpoq_lab.token_file import read_rows
@@ -116,7 +115,7 @@ def _summary_of(folder: Path) -> dict:
     """The summary that `inspect` wrote into a folder."""
     path = folder / "summary.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path.read_text(encoding="utf-8"))
         complete = {"policy", "beta", "facts", "plane", "along", "pair_accuracy"} <= found.keys()
         facts, beta = found.get("facts"), found.get("beta")
         numbers = isinstance(facts, dict) and all(isinstance(v, float | int) for v in [beta, *facts.values()])

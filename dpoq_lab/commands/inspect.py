@@ -16,7 +16,7 @@ from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import left_out
 from dpoq_lab.commands.claim import ClaimError, claimed, strangers
 from dpoq_lab.commands.scorer import Found, Model, Scorer, chunks
-from dpoq_lab.commands.unfinished import FOLDER, Unfinished, stopped
+from dpoq_lab.commands.unfinished import FOLDER, Unfinished, UnfinishedError, stopped
 from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.records import provenance, write_json, write_text
@@ -218,10 +218,13 @@ def _chunk_lines(
 
 
 def _stored_rows(chunk: Path, found: Found) -> Iterator[ScoredRow]:
-    """The rows of a stored chunk; what was found with them is added to `found`."""
-    with chunk.open(encoding="utf-8") as stream:
-        found.add(Found(**json.loads(next(stream))))
-        yield from read_rows(stream)
+    """The rows of a stored chunk; what was found with them is added to `found`. Raises UnfinishedError."""
+    try:
+        with chunk.open(encoding="utf-8") as stream:
+            found.add(Found(**json.loads(stream.readline())))
+            yield from read_rows(stream)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UnfinishedError(f"{chunk}: is damaged: delete {chunk.parent}") from error
 
 
 def _write(folder: Path, rows: Iterable[ScoredRow], beta: float, head: dict, found: Found) -> dict:

@@ -22,7 +22,7 @@ from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
 from dpoq_lab.preferences import Pair, read_pairs, write_pairs
 from dpoq_lab.presets import SMOLLM2, TINY, Preset, bf16_is_fast, find_preset
-from dpoq_lab.records import provenance, write_json
+from dpoq_lab.records import provenance, read_json, write_json
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable
 from dpoq_lab.training import PairLogProbs, Settings, pair_log_probs, steps_for
 
@@ -309,7 +309,7 @@ def _held_record(request: Request) -> dict | None:
             raise RunError(f"{out}: is not empty and holds no run: choose another folder")
         return None
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_json(path.read_text(encoding="utf-8"))
         complete = isinstance(held, dict) and {"request", "settings", "finished"} <= held.keys()
     except ValueError as error:
         raise RunError(f"{path}: is not JSON: choose another folder") from error

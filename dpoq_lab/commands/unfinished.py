@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dpoq_lab.records import read_json
+
 FOLDER, SETTINGS = "unfinished", "settings.json"
 
 
@@ -32,7 +34,7 @@ class Unfinished:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / SETTINGS
         try:
-            held = json.loads(path.read_text(encoding="utf-8")) if self._begun() else self.settings
+            held = read_json(path.read_text(encoding="utf-8")) if self._begun() else self.settings
         except (OSError, ValueError) as error:
             raise UnfinishedError(f"{path}: cannot be read: delete {self.folder}") from error
         if not isinstance(held, dict):

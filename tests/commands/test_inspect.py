@@ -233,6 +233,30 @@ def test_a_kill_between_two_files_is_mended_by_the_same_command(many, monkeypatc
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', '{"problems": []}\n{"pair": 0'])
+def test_a_damaged_chunk_is_named_and_kept(many, monkeypatch, capsys, text):
+    folder, words = many
+    words += ["--out", str(folder / "out")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, "finish", broken)
+        assert cli.main(words) == 1
+    chunk = folder / "out" / "unfinished" / "chunk-000001.jsonl"
+    chunk.write_text(text)
+    capsys.readouterr()
+    assert cli.main(words) == 1
+    assert "chunk-000001.jsonl: is damaged: delete" in capsys.readouterr().err.splitlines()[-1]
+    assert chunk.read_text() == text
+
+
+def test_a_folder_of_that_name_that_is_not_ours_stays(many, capsys):
+    folder, words = many
+    (folder / "out" / "unfinished").mkdir(parents=True)
+    (folder / "out" / "unfinished" / "thesis.txt").write_text("mine")
+    assert cli.main([*words, "--out", str(folder / "out")]) == 1
+    assert (folder / "out" / "unfinished" / "thesis.txt").read_text() == "mine"
+    capsys.readouterr()
+
+
 def test_two_do_not_write_one_folder(many, capsys):
     folder, words = many
     with claimed(folder / "out"):
@@ -277,4 +301,4 @@ def test_none_usable_is_one_line_and_loads_no_model(many, capsys, monkeypatch):
         .err.splitlines()[-1]
         .endswith(f"no usable pair; first problem: {folder}/many.jsonl:1: rejected: is missing")
     )
-    assert list((folder / "none").iterdir()) == []
+    assert not (folder / "none").exists()
