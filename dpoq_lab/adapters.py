@@ -1,6 +1,5 @@
 """LoRA adapter folders: which base they belong to, and the base with the adapter merged into its weights."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from safetensors import safe_open
 from transformers import PreTrainedModel
 
 from dpoq_lab.records import read_json
+from dpoq_lab.weights import quiet
 
 
 def base_of(name: str) -> str | None:
@@ -23,6 +23,8 @@ def base_of(name: str) -> str | None:
     if not isinstance(base, str) or not base:
         raise ValueError("adapter_config.json names no base model")
     beside = Path(name) / base  # a relative folder is one beside the adapter
+    if beside.is_dir() and beside.samefile(name):
+        raise ValueError("adapter_config.json names the adapter itself as its base")
     return str(beside) if beside.is_dir() else base
 
 
@@ -39,8 +41,7 @@ def merged(base: PreTrainedModel, folder: str) -> PreTrainedModel:
         raise ImportError(
             "is a LoRA adapter; it needs the extra peft: pip install 'dpoq-lab[peft]'"
         ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft's of missing weights; ours is an error
+    with quiet():
         tuned: Any = PeftModel.from_pretrained(base, folder, trust_remote_code=False)
         needed, known = (
             set(get_peft_model_state_dict(tuned, save_embedding_layers=e)) for e in (False, True)

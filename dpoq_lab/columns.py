@@ -180,6 +180,8 @@ def _by_rank(left: dict) -> tuple[Any, Any, dict] | None:
     ranked = left.get("completions")
     if not isinstance(ranked, list) or not all(isinstance(one, dict) and "rank" in one for one in ranked):
         return None
+    if not all(isinstance(one["rank"], int | float) for one in ranked):
+        raise FieldError("completions", "holds a rank that is no number")
     if len(ranked) != 2 or ranked[0]["rank"] == ranked[1]["rank"]:
         raise FieldError("completions", f"holds {len(ranked)} completions, not two of different rank")
     best, worst = sorted(left.pop("completions"), key=lambda one: one["rank"])

@@ -4,6 +4,8 @@ Names: `tiny` (built here, about 1M parameters, untrained), `smollm2-135m` (real
 a local folder, or a hub id. Weights come from safetensors or GGUF only; no remote code runs.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,8 @@ def load(
         small: Any = tiny(seed)
         return small.to(dtype), tiny_tokenizer()
     if base := base_of(name):
-        own = load(base, seed, dtype)[0]
         try:
-            model = merged(own, name)
+            model = merged(load(base, seed, dtype)[0], name)
             weights.check_finite(model)
         except Exception as error:  # of a folder that anybody wrote, by libraries that promise no kind
             raise ModelError(f"{name}: {_one_line(error)}") from error
@@ -67,10 +68,12 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
         return tiny_tokenizer()
     base = base_of(name)
     if base and not (Path(name) / "tokenizer_config.json").is_file():
-        return load_tokenizer(base)
+        with _named(name):
+            return load_tokenizer(base)
     folder, gguf = _resolve(name)
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
+        with weights.quiet():
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
     except Exception as error:  # as in `load`
         raise ModelError(f"{name}: has no tokenizer that can be loaded: {_one_line(error)}") from error
 
@@ -106,10 +109,12 @@ def positions(model: PreTrainedModel | str) -> int | None:
             return 512
         base = base_of(model)
         if base:
-            return positions(base)
+            with _named(model):
+                return positions(base)
         folder, gguf = _resolve(model)
         try:
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
+            with weights.quiet():
+                config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
         except Exception as error:  # as in `load`
             raise ModelError(f"{model}: has no config that can be read: {_one_line(error)}") from error
     else:
@@ -219,6 +224,15 @@ def build_tiny_tokenizer(texts: list[str], vocab_size: int = 2048) -> PreTrained
 def parameters(model: torch.nn.Module) -> int:
     """How many numbers the model holds, tied ones once."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+@contextmanager
+def _named(adapter: str) -> Iterator[None]:
+    """An error of an adapter's base names the adapter too."""
+    try:
+        yield
+    except (ModelError, RecursionError) as error:
+        raise ModelError(f"{adapter}: its base {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -73,7 +73,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of one."""
     aside = path.with_name(f".{path.name}.part")
     try:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may be no text
         aside.replace(path)
     except OSError:  # a full disk, most often
         aside.unlink(missing_ok=True)

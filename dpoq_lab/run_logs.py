@@ -114,10 +114,12 @@ def _of_kit(run: Path) -> Log:
     if beta is not None and not (isinstance(beta, float | int) and 0 < beta < math.inf and beta is not True):
         raise LogError(f"{record}: its beta is {beta!r}, not a number above 0")
     model = run if any(run.glob("*.safetensors")) else None
-    named = request.get("reference") or request.get("model")
+    named, pairs = request.get("reference") or request.get("model"), request.get("pairs")
+    if not all(isinstance(name, str | None) for name in (named, pairs)):
+        raise LogError(f"{record}: its models and pairs are not names")
     after = _object(_object(held, "held_out"), "after")
     accuracy = _number(_object(after, "by_reward"), ("accuracy",))
-    return Log(records(_json_lines(log), log), log, 1, beta, model, named, request.get("pairs"), accuracy)
+    return Log(records(_json_lines(log), log), log, 1, beta, model, named, pairs, accuracy)
 
 
 def _of_trl(state: Path, run: Path) -> Log:
@@ -147,6 +149,8 @@ def records(rows: Iterable[Mapping], source: Path) -> list[dict[str, float]]:
     for row in rows:
         plain = _plain(row)
         record = {name: _number(plain, names) for name, names in NAMES.items()}
+        if not math.isfinite(record["step"] or 0.0):
+            record["step"] = None
         if all(record[name] is not None for name in NEEDED):
             found.append({name: value for name, value in record.items() if value is not None})
     if not found:
@@ -170,7 +174,7 @@ def _number(row: dict, names: tuple[str, ...]) -> float | None:
     for name in names:
         try:
             return float(row[name])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
     return None
 

@@ -6,6 +6,9 @@ refused by name. Tied weights, which are stored once, are not missing.
 
 import hashlib
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,7 @@ def read(source: str, gguf: str | None = None, **options: Any) -> PreTrainedMode
     if not gguf:
         _refuse_pickle(source)
         options["use_safetensors"] = True
-    shown = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # its table of missing weights; ours is an error
-    transformers_logging.disable_progress_bar()
-    try:
+    with quiet():
         model, found = AutoModelForCausalLM.from_pretrained(
             source,
             trust_remote_code=False,  # transformers' default is to ask on the terminal
@@ -41,13 +41,25 @@ def read(source: str, gguf: str | None = None, **options: Any) -> PreTrainedMode
             output_loading_info=True,
             **options,
         )
-    finally:
-        transformers_logging.set_verbosity(shown)
-        transformers_logging.enable_progress_bar()
     _refuse_partial(found)
     _refuse_whole_numbers(Path(source), model)
     check_finite(model)
     return model
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing that transformers and torch say of a folder while they read it: what matters is raised here."""
+    shown = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(shown)
+        transformers_logging.enable_progress_bar()
 
 
 def check_finite(model: torch.nn.Module) -> None:

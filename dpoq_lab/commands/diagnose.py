@@ -128,12 +128,15 @@ def _summary_of(folder: Path) -> dict:
 
 def _model_facts(log: Log) -> dict[str, float]:
     """Whether the weights of the policy are kept in bfloat16, read from the heads of its files."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     kinds = set()
     for path in sorted(log.policy.glob("*.safetensors")) if log.policy else []:
-        with safe_open(path, "pt") as weights:
-            kinds |= {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
+        try:
+            with safe_open(path, "pt") as weights:
+                kinds |= {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise DiagnoseError(f"{path}: cannot be read: {error}") from error
     return {"bf16_weights": float(kinds == {"BF16"})} if kinds else {}
 
 

@@ -13,7 +13,8 @@ def printable(text: str, longest: int = LONGEST) -> str:
 
 def _line(line: str, longest: int) -> str:
     shown = "".join(_escaped(c) for c in line[:longest])
-    return shown if len(line) <= longest else f"{shown} ... ({len(line):,} characters)"
+    cut = len(line) > longest or len(shown) > longest
+    return f"{shown[:longest]} ... ({len(line):,} characters)" if cut else shown
 
 
 def _escaped(c: str) -> str:

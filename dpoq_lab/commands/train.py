@@ -326,12 +326,17 @@ def _same_run(out: Path, held: dict, asked: dict) -> dict:
     """The record that the folder holds, if the same run is asked for. Raises RunError if it is another."""
     asked, different = json.loads(json.dumps(asked, default=str)), []
     for part, what in (("request", ""), ("settings", ""), ("content", "content of ")):
-        here, there = asked[part], held.get(part)
+        here, there = _flat(asked[part]), _flat(held.get(part))
         names = [name for name in here if not isinstance(there, dict) or there.get(name) != here[name]]
-        different += [f"{what}{name}" for name in names if name not in ("out", *different)]
+        different += [f"{what}{name}" for name in names if name not in ("out", "how", *different)]
     if different:
         raise RunError(f"{out}: its run was started with another {', '.join(different)}")
     return held
+
+
+def _flat(part: Any) -> Any:
+    """A part of a record with what is nested in it: how the pairs are read."""
+    return part | part["how"] if isinstance(part, dict) and isinstance(part.get("how"), dict) else part
 
 
 def _write_claim(out: Path, record: dict, held_out: list[Pair]) -> None:

@@ -29,8 +29,8 @@ def folder(text: str) -> Path:
 
 
 def positive(text: str) -> float:
-    """A number above 0."""
-    return _number(text, float, lambda x: 0 < x < float("inf"), "a number above 0")
+    """A number above 0 that float32 can hold."""
+    return _number(text, float, lambda x: 0 < x <= 1e6, "a number above 0, and at most 1,000,000")
 
 
 def positive_int(text: str) -> int:

@@ -240,8 +240,11 @@ def test_importing_the_package_takes_under_half_a_second_and_no_torch():
             "train --pairs p.jsonl --out o --seed -1",
             "--seed: must be a whole number from 0 to 2**32 - 1, not -1",
         ),
-        ("train --pairs p.jsonl --out o --lr 1e400", "--lr: must be a number above 0, not 1e400"),
-        ("train --pairs p.jsonl --out o --beta nan", "--beta: must be a number above 0, not nan"),
+        (
+            "train --pairs p.jsonl --out o --lr 1e400",
+            "--lr: must be a number above 0, and at most",
+        ),
+        ("train --pairs p.jsonl --out o --beta nan", "--beta: must be a number above 0, and at most"),
         ("train --pairs p.jsonl --out o --held-out 1", "--held-out: must be at least 0 and below 1, not 1"),
         ("train --pairs p.jsonl --out=", "--out: must be a folder, not empty"),
         ("check p.jsonl --model=", "--model: must be a name, not empty"),
