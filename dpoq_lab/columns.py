@@ -33,6 +33,12 @@ class How:
     config: str | None = None
     chat_template_kwargs: dict | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if one column is to be two things."""
+        named = [name for name in (self.prompt_field, self.chosen_field, self.rejected_field) if name]
+        if len(set(named)) < len(named):
+            raise ValueError(f"{max(named, key=named.count)} is named as two of prompt, chosen and rejected")
+
 
 @dataclass
 class Canonical:

@@ -119,8 +119,10 @@ def positions(model: PreTrainedModel | str) -> int | None:
             raise ModelError(f"{model}: has no config that can be read: {_one_line(error)}") from error
     else:
         config = model.config
-    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-    return found if isinstance(found, int) and found > 0 else None
+    found = getattr(config, "max_position_embeddings", getattr(config, "n_positions", None))
+    if isinstance(found, int) and found < 1:
+        raise ModelError(f"{model if isinstance(model, str) else model.name_or_path}: has {found} positions")
+    return found if isinstance(found, int) else None
 
 
 def room(max_length: int, *of: PreTrainedModel | str) -> int:

@@ -1,6 +1,6 @@
 """A folder that a command writes: held by one process, and left as it was found if nothing came of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,9 +34,14 @@ def claimed(out: Path) -> Iterator[None]:
     finally:
         (out / LOCK).unlink(missing_ok=True)
         lock.release()
-        for folder in made:
-            with suppress(OSError):  # something came of it
-                folder.rmdir()
+        remove_empty(made)
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, the innermost first, as far as nothing came of them."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def strangers(out: Path) -> list[str]:

@@ -83,7 +83,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--port", type=values.port, help="the port of JupyterLab")
     top.add_argument("--ip", help="the address JupyterLab listens on (default 127.0.0.1)")
     top.set_defaults(run_command=_lab)
-    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+    commands: Any = top.add_subparsers(title="commands", metavar="COMMAND")
+    commands.type = str  # its argument is all the words of a command, some of which may be empty
     _add_check(commands)
     _add_train(commands)
     _add_inspect(commands)

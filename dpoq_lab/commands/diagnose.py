@@ -1,5 +1,7 @@
 """Which known cause is at work in a run: its log, and its pairs scored, here or by an earlier `inspect`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,17 +9,17 @@ from typing import Any
 from dpoq_lab import diagnosis
 from dpoq_lab.adapters import base_of
 from dpoq_lab.commands.audit import left_out
-from dpoq_lab.commands.claim import strangers
+from dpoq_lab.commands.claim import remove_empty, strangers
 from dpoq_lab.commands.inspect import FILES, inspect
-from dpoq_lab.commands.unfinished import FOLDER
+from dpoq_lab.commands.inspected import read_summary, shown_pairs
+from dpoq_lab.commands.unfinished import FOLDER, stopped
 from dpoq_lab.diagnosis import Diagnosis
 from dpoq_lab.facts import log_facts
 from dpoq_lab.records import provenance, read_json, write_json, write_text
 from dpoq_lab.run_logs import Log, read_log
-from dpoq_lab.summary import Picked
-from dpoq_lab.token_file import read_rows
 from dpoq_lab.views.report import curves_page, report
 
+NAME = "diagnosis.json"
 BETA = 0.1  # of most trainers, where neither the run nor the user says one
 
 
@@ -53,37 +55,44 @@ def diagnose_run(
     log = read_log(run)
     out = out or (run if run.is_dir() else run.parent) / "diagnosis"
     _check_folder(out)
-    summary = _summary_of(inspected) if inspected else None
+    summary = read_summary(inspected) if inspected else None
     known = beta or log.beta or (summary and summary["beta"])
     assumed = known or BETA
     told = [f"{len(log.records)} records of {log.source}, one in {log.averaged} steps"]
     if not known:
         told.append(f"beta is taken for {BETA}: say it with --beta")
     if pairs:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "diagnosis.json", {"verdict": None})  # what is found here from now on is ours
         told += _score(log, out, pairs, reference, assumed, **options)
-        inspected, summary = out, _summary_of(out)
-    elif not summary:
+        inspected, summary = out, read_summary(out)
+    elif summary:
+        told += _unlike(log, assumed, summary)
+    else:
         told.append(f"curves alone: --pairs {log.pairs or 'PAIRS'}, what it was trained on, tells much more")
-    told += _unlike(log, assumed, summary) if summary else []
     facts = log_facts(log, assumed) | _model_facts(log)
-    found = diagnosis.diagnose((summary["facts"] if summary else {}) | facts)
+    try:
+        found = diagnosis.diagnose((summary["facts"] if summary else {}) | facts)
+    except KeyError as error:
+        raise DiagnoseError(f"{inspected}: its summary lacks {error}: run inspect again") from error
     page = _page(inspected, summary, found, log) if inspected and summary else curves_page(found, log)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "diagnosis.json", asdict(found) | {"verdict": found.verdict, "provenance": provenance()})
+    write_json(out / NAME, asdict(found) | {"verdict": found.verdict, "provenance": provenance()})
     write_text(out / "report.html", page)
     return found, told, out / "report.html"
 
 
 def _unlike(log: Log, beta: float, summary: dict) -> list[str]:
-    """In what the scored pairs are not of this run, a line each."""
+    """In what the scored pairs differ from the run, a line each. Raises DiagnoseError for another model."""
     told, policy = [], Path(str(summary["policy"]))
-    if log.policy and policy.is_dir() and policy.resolve() != log.policy.resolve():
-        told.append(f"the pairs were scored by {policy}, the model of this run is {log.policy}")
+    if log.policy and policy.is_dir() and not _kin(policy.resolve(), log.policy.resolve()):
+        raise DiagnoseError(f"the pairs were scored by {policy}, and the model of this run is {log.policy}")
     if abs(summary["beta"] - beta) > 1e-9:
         told.append(f"the rewards of the pairs are by beta {summary['beta']:g}, those of the run by {beta:g}")
     return told
+
+
+def _kin(a: Path, b: Path) -> bool:
+    """Whether two folders are one, or a run and a checkpoint in it."""
+    return a == b or a in b.parents or b in a.parents
 
 
 def _check_folder(out: Path) -> None:
@@ -93,9 +102,17 @@ def _check_folder(out: Path) -> None:
     if not out.is_dir():
         raise DiagnoseError(f"{out}: is a file, not a folder")
     held = set(strangers(out))
-    others = held - {*FILES, FOLDER, "diagnosis.json"} if "diagnosis.json" in held else held
+    others = held - {*FILES, FOLDER, NAME} if _is_ours(out / NAME) else held
     if others:
         raise DiagnoseError(f"{out}: holds {min(others)}, and no diagnosis: choose another folder with --out")
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        found = read_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and "verdict" in found
 
 
 def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, **options: Any) -> list[str]:
@@ -105,25 +122,28 @@ def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, 
     named = reference or base_of(str(log.policy)) or log.reference
     if named is None:
         raise DiagnoseError("--reference is needed: the run does not name the model that it began from")
-    done = inspect(str(log.policy), named, pairs, out, beta, replace=True, **options)
+    with _begun(out):
+        done = inspect(str(log.policy), named, pairs, out, beta, replace=True, **options)
     summary, problems = done if done else ({"notes": {}, "read": 0}, [])
     lines = left_out(problems, summary["notes"], summary["read"])
     return [f"scored {pairs} by {log.policy} against {named}", *lines]
 
 
-def _summary_of(folder: Path) -> dict:
-    """The summary that `inspect` wrote into a folder."""
-    path = folder / "summary.json"
+@contextmanager
+def _begun(out: Path) -> Iterator[None]:
+    """A diagnosis without a verdict says that what is found here is ours; a failure takes it back."""
+    fresh = not (out / NAME).exists()
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        write_json(out / NAME, {"verdict": None})
     try:
-        found = read_json(path.read_text(encoding="utf-8"))
-        complete = {"policy", "beta", "facts", "plane", "along", "pair_accuracy"} <= found.keys()
-        facts, beta = found.get("facts"), found.get("beta")
-        numbers = isinstance(facts, dict) and all(isinstance(v, float | int) for v in [beta, *facts.values()])
-    except (OSError, ValueError, AttributeError) as error:
-        raise DiagnoseError(f"{path}: no summary that can be read: run inspect into {folder}") from error
-    if not (complete and numbers):
-        raise DiagnoseError(f"{path}: was written by an earlier version: run inspect again")
-    return found
+        yield
+    except Exception:
+        if fresh and not stopped(out):
+            (out / NAME).unlink()
+            remove_empty(made)
+        raise
 
 
 def _model_facts(log: Log) -> dict[str, float]:
@@ -141,16 +161,8 @@ def _model_facts(log: Log) -> dict[str, float]:
 
 
 def _page(inspected: Path, summary: dict, found: Diagnosis, log: Log) -> str:
-    picked, path, number = Picked(summary["beta"]), inspected / "tokens.jsonl", -1
+    shown = shown_pairs(inspected, summary)
     try:
-        with path.open(encoding="utf-8") as stream:
-            for number, row in enumerate(read_rows(stream)):
-                picked.add(number, row)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DiagnoseError(f"{path}: cannot be read: run inspect into {inspected} again") from error
-    if number + 1 != summary["pair_accuracy"]["pairs"]:
-        raise DiagnoseError(f"{path}: holds {number + 1} pairs, other than summary.json: run inspect again")
-    try:
-        return report(summary, picked.shown(), found, log)
+        return report(summary, shown, found, log)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise DiagnoseError(f"{inspected}: its summary is not one of inspect: run it again") from error

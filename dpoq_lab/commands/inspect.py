@@ -204,6 +204,9 @@ def _inspect(
     except PairsError:
         aside.discard()  # there is nothing to go on from
         raise
+    except BaseException:
+        (aside.folder / "tokens.jsonl").unlink(missing_ok=True)
+        raise
     aside.finish(FILES)
     return summary, found.problems
 

@@ -1,5 +1,6 @@
 """Pairs in, token scores out: two models of one tokenizer, loaded when the first pair is ready for them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -98,6 +99,7 @@ class Scorer:
             return found, [], []
         self._check_ids(encoding.pairs)
         scores = score_pairs(*self.models, self.tokenizer, encoding.pairs)
+        self._check_finite(scores)
         return found, encoding.pairs, scores
 
     @cached_property
@@ -122,6 +124,14 @@ class Scorer:
         check_same_tokens(pairs, self._foreign, str(self.reference))
         for role, model in zip(("policy", "reference"), self.models, strict=True):
             check_known_tokens(pairs, role, model)
+
+    def _check_finite(self, scores: list[ScoredPair]) -> None:
+        """Raise ModelError where a model gives a token a log-probability that is none."""
+        for pair in scores:
+            for side in pair:
+                for role, name in self.names.items():
+                    if not all(map(math.isfinite, getattr(side, f"logp_{role}"))):
+                        raise models.ModelError(f"{name}: gives {side.response.text[:40]!r} no probability")
 
 
 def check_same_tokens(pairs: list[EncodedPair], foreign: dict[int, str], reference: str) -> None:
