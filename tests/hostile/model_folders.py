@@ -1,0 +1,288 @@
+"""Model folders whose weights, config, tokenizer or code is not what it should be."""
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import torch
+from hostile.case import CHAT, EITHER, GOOD, Case, Lay, copied, edited_json, files, inspect, removed, train
+from hostile.case import cut as torn
+from hostile.case import several as both
+from safetensors.torch import load_file, save_file
+
+WEIGHTS, SHARD, INDEX = "model/model.safetensors", "model/shard.safetensors", "model.safetensors.index.json"
+Tensors = dict[str, torch.Tensor]
+MLP, EMBED, NORM = "model.layers.0.mlp.", "model.embed_tokens.weight", "model.norm.weight"
+
+
+def tensors(change: Callable[[Tensors], Tensors | None]) -> Lay:
+    """Weights that `change` made others of."""
+
+    def lay(here: Path) -> None:
+        held = load_file(here / WEIGHTS)
+        made = change(held)
+        save_file(held if made is None else made, here / WEIGHTS, {"format": "pt"})
+
+    return lay
+
+
+def _without(*starts: str) -> Lay:
+    return tensors(lambda held: {k: v for k, v in held.items() if not k.startswith(starts)})
+
+
+def _set(name: str, value: Callable[[torch.Tensor], torch.Tensor]) -> Lay:
+    return tensors(lambda held: held | {name: value(held[name]).contiguous()})
+
+
+def _as(kind: torch.dtype) -> Lay:
+    return tensors(lambda held: {name: value.to(kind) for name, value in held.items()})
+
+
+def _one(number: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A tensor with `number` in one place."""
+    return lambda value: value.index_fill(0, torch.tensor([3]), number)
+
+
+class _Runs:
+    """A pickle that leaves a file behind when it is loaded."""
+
+    def __reduce__(self) -> tuple:
+        return Path.write_text, (Path("pickle-ran"), "x")
+
+
+PICKLE, CODE = pickle.dumps({"model.norm.weight": _Runs()}), "open('code-ran', 'w').close()\n"
+
+
+def _sharded(**index: object) -> Lay:
+    """Weights behind an index; `weight_map` may send them anywhere."""
+
+    def lay(here: Path) -> None:
+        names = list(load_file(here / WEIGHTS))
+        (here / WEIGHTS).rename(here / SHARD)
+        held = {"metadata": {}, "weight_map": dict.fromkeys(names, "shard.safetensors")} | index
+        if isinstance(held["weight_map"], str):
+            held["weight_map"] = dict.fromkeys(names, held["weight_map"])
+        (here / "model" / INDEX).write_text(json.dumps(held))
+
+    return lay
+
+
+def _elsewhere(here: Path) -> None:
+    """The shard beside the folder, where only a path out of it leads."""
+    shutil.move(here / SHARD, here / "outside.safetensors")
+
+
+def _absolute(here: Path) -> None:
+    _elsewhere(here)
+    path = here / "model" / INDEX
+    path.write_text(path.read_text().replace("shard.safetensors", str(here / "outside.safetensors")))
+
+
+BAD_WEIGHTS: dict[str, Lay] = {
+    "empty file": files({WEIGHTS: b""}),
+    "eight zeros": files({WEIGHTS: bytes(8)}),
+    "torn in the middle": torn(WEIGHTS, 0.5),
+    "torn in the head": torn(WEIGHTS, 0.001),
+    "torn at the end": torn(WEIGHTS, 0.999),
+    "a head without end": files({WEIGHTS: b"\xff" * 7 + b"\x7f" + b"{}"}),
+    "a head that is no JSON": files({WEIGHTS: (20).to_bytes(8, "little") + b"x" * 20}),
+    "text": files({WEIGHTS: "weights"}),
+    "a pickle called safetensors": files({WEIGHTS: PICKLE}),
+    "a folder in its place": both(removed(WEIGHTS), files({WEIGHTS: None})),
+    "none at all": removed(WEIGHTS),
+    "a pickle alone": both(removed(WEIGHTS), files({"model/pytorch_model.bin": PICKLE})),
+    "a pickle index alone": both(
+        removed(WEIGHTS), files({"model/pytorch_model.bin.index.json": '{"weight_map": {}}'})
+    ),
+    "a pickle beside an empty file": files({WEIGHTS: b"", "model/pytorch_model.bin": PICKLE}),
+    "no tensor": tensors(lambda held: {}),
+    "one tensor missing": _without(MLP + "up_proj"),
+    "no MLP": _without(MLP),
+    "no attention": _without("model.layers.0.self_attn"),
+    "no norm at the end": _without(NORM),
+    "no embedding": _without(EMBED),
+    "one tensor renamed": tensors(lambda held: {k.replace("up_proj", "upper"): v for k, v in held.items()}),
+    "all tensors renamed": tensors(lambda held: {f"net.{k}": v for k, v in held.items()}),
+    "a tensor that no one knows": tensors(lambda held: held | {"model.adapter.weight": torch.ones(3)}),
+    "a layer that the config has not": tensors(
+        lambda held: held | {k.replace("layers.0", "layers.1"): v.clone() for k, v in held.items()}
+    ),
+    "an embedding too small": _set(EMBED, lambda value: value[:1024]),
+    "an embedding too wide": _set(EMBED, lambda value: torch.cat([value, value], 1)),
+    "an MLP of another shape": _set(MLP + "up_proj.weight", lambda value: value[:80]),
+    "a norm of another shape": _set(NORM, lambda value: value[:16]),
+    "a scalar": _set(NORM, lambda value: value[0]),
+    "NaN": _set(EMBED, _one(float("nan"))),
+    "NaN in a norm": _set(NORM, lambda value: value * float("nan")),
+    "infinity": _set(MLP + "up_proj.weight", _one(float("inf"))),
+    "whole numbers": _as(torch.int8),
+    "index to a pickle": both(_sharded(weight_map="evil.bin"), files({"model/evil.bin": PICKLE})),
+    "index to a file outside": both(_sharded(weight_map="../outside.safetensors"), _elsewhere),
+    "index to an absolute path": both(_sharded(), _absolute),
+    "index to nothing": _sharded(weight_map="gone.safetensors"),
+    "index to a folder": both(_sharded(weight_map="sub"), files({"model/sub": None})),
+    "index without a map": _sharded(weight_map=None),
+    "index of a list": _sharded(weight_map=["shard.safetensors"]),
+    "index torn": both(_sharded(), torn(f"model/{INDEX}", 0.5)),
+    "index with a tensor missing": _sharded(weight_map={NORM: "shard.safetensors"}),
+    "a broken gguf": both(removed(WEIGHTS), files({"model/m.gguf": b"GGUF" + bytes(50)})),
+    "an empty gguf": both(removed(WEIGHTS), files({"model/m.gguf": b""})),
+}
+GOOD_WEIGHTS: dict[str, Lay] = {
+    "as they are": files({}),
+    "behind an index": _sharded(),
+    "half precision": _as(torch.float16),
+    "double precision": _as(torch.float64),
+    "a pickle beside them": files({"model/pytorch_model.bin": PICKLE}),
+    "rotary frequencies of old": tensors(
+        lambda held: held | {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
+    ),
+}
+CONFIG: dict[str, object] = {  # by key, values that are wrong
+    "model_type": ["gpt2", "nonsense", 5, ..., "", "../llama", "bert"],
+    "vocab_size": [-1, 0, "2048", 1000, 2049, 10**12, 2048.5, None],
+    "hidden_size": [0, -32, 33, 64, "32", 10**9, []],
+    "num_attention_heads": [0, 3, -4, "4", 10**9, None],
+    "num_key_value_heads": [0, 3, 8, -1],
+    "num_hidden_layers": [0, 2, -1, "1", 1.5],
+    "intermediate_size": [0, 89, -1],
+    "head_dim": [7, 0, -8],
+    "max_position_embeddings": [0, -5, "512", {}],
+    "hidden_act": ["nonsense", 5],
+    "rms_norm_eps": ["small", float("nan")],
+    "rope_parameters": [{"rope_type": "nonsense", "rope_theta": 1e4}, {"rope_type": "default"}, "x", 5],
+    "dtype": ["float7", 5],
+    "tie_word_embeddings": [False],
+    "quantization_config": [{"quant_method": "nonsense"}, 5, {"quant_method": "gptq", "bits": 4}],
+    "attention_dropout": ["x"],
+}
+WHOLE_CONFIG = {
+    "a list": "[]",
+    "null": "null",
+    "a number": "5",
+    "a string": '"llama"',
+    "empty": "",
+    "an empty object": "{}",
+    "torn": '{"model_type": "lla',
+    "not UTF-8": b'{"model_type": "\xff"}',
+    "nested deeply": '{"a":' * 100_000,
+    "5000 digits": '{"vocab_size": ' + "9" * 5000 + "}",
+}
+REMOTE = {
+    "AutoConfig": "evil.Config",
+    "AutoModelForCausalLM": "evil.Model",
+    "AutoTokenizer": ["evil.T", None],
+}
+
+
+def _model(change: Lay, chat: bool = False) -> Lay:
+    """A folder `model` that was changed, beside pairs."""
+    return both(copied("../a", "model"), CHAT if chat else GOOD, change)
+
+
+def cases(rng: Random) -> Iterator[Case]:
+    """Each folder as the policy of `inspect`; a seeded share also as a reference, or trained."""
+    for name, change in BAD_WEIGHTS.items():
+        yield from _refused(rng, "models: weights", name, change)
+    for name, change in GOOD_WEIGHTS.items():
+        yield from _taken("models: weights", name, change)
+    for key, values in CONFIG.items():
+        for value in values:
+            name = f"{key} {'missing' if value is ... else repr(value)}"
+            yield from _refused(rng, "models: config", name, edited_json("model/config.json", {key: value}))
+    for name, text in WHOLE_CONFIG.items():
+        yield from _refused(rng, "models: config", name, files({"model/config.json": text}))
+    yield from _refused(rng, "models: config", "missing", removed("model/config.json"))
+    yield from _of_code(rng)
+    yield from _of_tokenizers(rng)
+
+
+def _refused(rng: Random, kind: str, name: str, change: Lay, chat: bool = False) -> Iterator[Case]:
+    lay = _model(change, chat)
+    yield Case(kind, f"policy, {name}", inspect(policy="model"), lay, (1,), "model")
+    draw = rng.random()
+    if draw < 0.25:
+        yield Case(kind, f"reference, {name}", inspect(reference="model"), lay, (1,), "model")
+    elif draw < 0.6:
+        yield Case(kind, f"trained, {name}", train(model="model"), lay, (1,), "model")
+
+
+def _taken(kind: str, name: str, change: Lay, status: tuple[int, ...] = (0,)) -> Iterator[Case]:
+    lay = _model(change)
+    yield Case(kind, f"policy, {name}", inspect(policy="model"), lay, status, "model", "pair accuracy")
+    yield Case(kind, f"trained, {name}", train(model="model"), lay, status, "model", "pairs trained on")
+
+
+def _of_code(rng: Random) -> Iterator[Case]:
+    """Code in a model's folder is never run: what runs leaves a file, and that is seen."""
+    evil = files({"model/evil.py": CODE, "model/custom_generate/generate.py": CODE})
+    for file in ("config", "tokenizer_config", "generation_config"):
+        change = both(evil, edited_json(f"model/{file}.json", {"auto_map": REMOTE}))
+        yield from _taken("models: code", f"auto_map in {file}", change, EITHER)
+    for file in ("processor_config", "preprocessor_config", "video_preprocessor_config"):
+        change = both(evil, files({f"model/{file}.json": json.dumps({"auto_map": REMOTE})}))
+        yield from _taken("models: code", f"auto_map in {file}", change, EITHER)
+    unknown = edited_json("model/config.json", {"auto_map": REMOTE, "model_type": "evil"})
+    yield from _refused(rng, "models: code", "auto_map of an unknown type", both(evil, unknown))
+    away = {"AutoModelForCausalLM": "someone/evil--evil.Model"}
+    change = edited_json("model/config.json", {"auto_map": away, "model_type": "evil"})
+    yield from _refused(rng, "models: code", "auto_map to another place", change)
+    change = both(
+        evil, edited_json("model/tokenizer_config.json", {"tokenizer_class": "Evil"} | {"auto_map": REMOTE})
+    )
+    yield from _taken("models: code", "a tokenizer class of its own", change, EITHER)
+    change = both(evil, files({"model/generation_config.json": "[]"}))
+    yield from _taken("models: code", "generation_config a list", change, EITHER)
+    change = both(evil, files({"model/__init__.py": CODE, "model/llama.py": CODE, "torch.py": CODE}))
+    yield from _taken("models: code", "modules beside the weights", change)
+
+
+def _more_words(here: Path) -> None:
+    """A tokenizer that has a word more than the model, and pairs that use it."""
+    path = here / "model/tokenizer.json"
+    held = json.loads(path.read_text(encoding="utf-8"))
+    plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    held["added_tokens"].append({"id": 2048, "content": "Name"} | plain)
+    path.write_text(json.dumps(held), encoding="utf-8")
+
+
+def _of_tokenizers(rng: Random) -> Iterator[Case]:
+    kind, at, config = "models: tokenizer", "model/tokenizer.json", "model/tokenizer_config.json"
+    for name, change in {
+        "missing": removed(at, config),
+        "tokenizer.json missing": removed(at),
+        "torn": torn(at, 0.5),
+        "empty": files({at: ""}),
+        "a list": files({at: "[]"}),
+        "an empty object": files({at: "{}"}),
+        "a model of a kind nobody knows": edited_json(at, {"model": {"type": "Nonsense"}}),
+        "no words": edited_json(
+            at, {"model": {"type": "BPE", "vocab": {}, "merges": []}, "added_tokens": []}
+        ),
+        "tokenizer_config torn": torn(config, 0.5),
+        "tokenizer_config a list": files({config: "[]"}),
+        "no EOS": edited_json(config, {"eos_token": ...}),
+        "EOS null": edited_json(config, {"eos_token": None}),
+        "EOS a number": edited_json(config, {"eos_token": 5}),
+        "more words than the model": _more_words,
+    }.items():
+        yield from _refused(rng, kind, name, change)
+        yield Case(kind, f"trained by name, {name}", train(model="model"), _model(change), (1,), "model")
+    for name, template in {
+        "template torn": "{% for",
+        "no template": None,
+        "template that says nothing": "",
+        "template that leaves out the reply": "{{ messages[0]['content'] }}",
+        "template that refuses": "{{ raise_exception('no\x1b[31m') }}",
+        "template without end": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    }.items():
+        gone, there = removed("model/chat_template.jinja"), {"model/chat_template.jinja": template or ""}
+        change = gone if template is None else files(there)
+        yield Case(
+            kind, name, inspect(policy="model"), _model(change, chat=True), (1,), "template", slow=True
+        )
+    yield from _taken(kind, "no pad", edited_json(config, {"pad_token": ...}))
+    yield from _taken(kind, "template torn, not used", files({"model/chat_template.jinja": "{% for"}))
