@@ -23,9 +23,19 @@ QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "PYTHONWARNINGS": ""}
 
 def all_cases(seed: int = SEED) -> list:
     """Every input, in the same order each time."""
-    from hostile import adapter_folders, model_folders, pair_fields, pair_files, pair_names
+    from hostile import (
+        adapter_folders,
+        command_lines,
+        log_files,
+        model_folders,
+        pair_fields,
+        pair_files,
+        pair_names,
+        run_folders,
+    )
 
     modules = (pair_fields, pair_files, pair_names, model_folders, adapter_folders)
+    modules += (run_folders, command_lines, log_files)
     return [case for module in modules for case in module.cases(Random(seed))]
 
 
@@ -54,12 +64,12 @@ def main() -> int:
     if asked.list:
         print("\n".join(f"{case.kind}; {case.name}; {case.status}" for case in chosen))
         return 0
-    from hostile.judge import make_models, tried
+    from hostile.judge import make_beside, tried
 
     attempts, handled, failed = Counter(), Counter(), []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_models(root)
+        make_beside(root)
         _limit_memory()
         for case in chosen:
             attempts[case.kind] += 1
@@ -75,6 +85,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.path.insert(1, str(Path(__file__).resolve().parent.parent))  # this clone's package
     os.environ |= QUIET
     os.environ.pop("DPOQ_DEBUG", None)
     sys.exit(main())

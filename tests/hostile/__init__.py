@@ -1,1 +1,1 @@
-"""Malformed inputs by kind, each with what is expected of the command that reads it; see hostile_inputs.py."""
+"""Malformed inputs by kind, each with what is expected of its command; see hostile_inputs.py."""

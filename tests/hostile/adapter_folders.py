@@ -6,11 +6,11 @@ from pathlib import Path
 from random import Random
 
 import torch
-from hostile.case import GOOD, Case, Lay, copied, cut, edited_json, files, inspect, removed, several, train
-from hostile.model_folders import PICKLE
 from safetensors.torch import load_file, save_file
 
 from dpoq_lab import models
+from hostile.case import GOOD, Case, Lay, copied, cut, edited_json, files, inspect, removed, several, train
+from hostile.model_folders import PICKLE
 
 KIND, CONFIG, WEIGHTS = "models: adapters", "lora/adapter_config.json", "lora/adapter_model.safetensors"
 
@@ -70,7 +70,6 @@ BAD: dict[str, Lay] = {
     "fewer targets than tensors": edited_json(CONFIG, {"target_modules": ["q_proj"]}),
     "type missing": edited_json(CONFIG, {"peft_type": ...}),
     "type unknown": edited_json(CONFIG, {"peft_type": "NONSENSE"}),
-    "task of another": edited_json(CONFIG, {"task_type": "SEQ_CLS"}),
     "config a list": files({CONFIG: "[]"}),
     "config torn": cut(CONFIG, 0.5),
     "config empty": files({CONFIG: ""}),

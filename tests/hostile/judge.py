@@ -14,17 +14,19 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
-from hostile.adapter_folders import make_adapter
-from hostile.case import Case
 
 from dpoq_lab import models
 from dpoq_lab.commands import cli
+from hostile.adapter_folders import make_adapter
+from hostile.case import Case, inspect
+from hostile.run_folders import make_run
 
 SECONDS = 10  # a command that takes longer hangs
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-BAR = re.compile(r"\r(?:[^\r\n]*\d+%\|[^\r\n]*|[^\r\n]*\?it/s\][^\r\n]*|\s*)")  # progress, not an error
+BAR = re.compile(r"\r(?:\w+: +(?:\d+%\||\d+it )[^\r\n]*| *)(?=[\r\n]|dpoq|$)")  # progress, not an error
 ERROR = re.compile(r"dpoq-lab( [a-z]+)?: error: \S")
 LONGEST, LONGEST_TOLD = 600, 3000  # characters of an error, of a line of a report
 
@@ -45,13 +47,37 @@ class Seen:
     added: list[str]
 
 
-def make_models(root: Path) -> None:
-    """The folders `a`, `b` and `lora` that every case finds beside its own."""
+def make_beside(root: Path) -> None:
+    """What every case finds beside its own folder: models `a` and `b`, an adapter `lora`, a run `stopped`,
+    what was inspected, `seen`, and an unfinished inspection, `begun`."""
     tokenizer = models.tiny_tokenizer()
     for seed, name in enumerate("ab"):
         models.save(models.build(tokenizer, 32, 1, seed=seed), tokenizer, root / name)
     if importlib.util.find_spec("peft"):
         make_adapter(root)
+    here = root / "stopped"
+    here.mkdir()
+    with contextlib.chdir(here), _quiet():
+        make_run(root)
+        _succeed(inspect(policy="model", reference="reference", out="../seen"))
+    stopped = patch("dpoq_lab.commands.inspect._write", side_effect=KeyboardInterrupt)
+    with contextlib.chdir(here), _quiet(), stopped:
+        cli.main(inspect(out="../begun"))
+
+
+def _succeed(argv: list[str]) -> None:
+    if cli.main(argv):
+        raise RuntimeError(f"{argv} fails")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        away = stack.enter_context(tempfile.TemporaryFile("w"))
+        stack.enter_context(contextlib.redirect_stdout(away))
+        stack.enter_context(contextlib.redirect_stderr(away))
+        stack.enter_context(warnings.catch_warnings())
+        yield
 
 
 def tried(case: Case, root: Path) -> list[str]:
@@ -101,7 +127,8 @@ def _run(argv: list[str]) -> tuple[int | None, str, str, str]:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             torch.manual_seed(0)
             try:
-                status = cli.main(argv)
+                with patch("os.execve", lambda *_: None):
+                    status = cli.main(argv) or 0
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else int(end.code is not None)
             except Hung:
@@ -152,7 +179,8 @@ def _complaints(case: Case, seen: Seen) -> Iterator[str]:
     longest = max(map(len, seen.out.split("\n")))
     if longest > LONGEST_TOLD:
         yield f"a line of {longest} characters in stdout"
-    yield from _of_files(case, seen)
+    if seen.escaped or seen.status in case.status:
+        yield from _of_files(case, seen)
 
 
 def _of_error(case: Case, seen: Seen) -> Iterator[str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from random import Random
 
 import torch
+from safetensors.torch import load_file, save_file
+
 from hostile.case import CHAT, EITHER, GOOD, Case, Lay, copied, edited_json, files, inspect, removed, train
 from hostile.case import cut as torn
 from hostile.case import several as both
-from safetensors.torch import load_file, save_file
 
 WEIGHTS, SHARD, INDEX = "model/model.safetensors", "model/shard.safetensors", "model.safetensors.index.json"
 Tensors = dict[str, torch.Tensor]
@@ -153,10 +154,10 @@ CONFIG: dict[str, object] = {  # by key, values that are wrong
     "max_position_embeddings": [0, -5, "512", {}],
     "hidden_act": ["nonsense", 5],
     "rms_norm_eps": ["small", float("nan")],
-    "rope_parameters": [{"rope_type": "nonsense", "rope_theta": 1e4}, {"rope_type": "default"}, "x", 5],
-    "dtype": ["float7", 5],
+    "rope_parameters": [{"rope_type": "nonsense", "rope_theta": 1e4}, "x", 5],
+    "dtype": ["float7"],
     "tie_word_embeddings": [False],
-    "quantization_config": [{"quant_method": "nonsense"}, 5, {"quant_method": "gptq", "bits": 4}],
+    "quantization_config": [5, {"quant_method": "gptq", "bits": 4}],
     "attention_dropout": ["x"],
 }
 WHOLE_CONFIG = {
@@ -200,14 +201,14 @@ def cases(rng: Random) -> Iterator[Case]:
     yield from _of_tokenizers(rng)
 
 
-def _refused(rng: Random, kind: str, name: str, change: Lay, chat: bool = False) -> Iterator[Case]:
-    lay = _model(change, chat)
-    yield Case(kind, f"policy, {name}", inspect(policy="model"), lay, (1,), "model")
+def _refused(rng: Random, kind: str, name: str, change: Lay, named: str = "model") -> Iterator[Case]:
+    lay = _model(change)
+    yield Case(kind, f"policy, {name}", inspect(policy="model"), lay, (1,), named)
     draw = rng.random()
     if draw < 0.25:
-        yield Case(kind, f"reference, {name}", inspect(reference="model"), lay, (1,), "model")
+        yield Case(kind, f"reference, {name}", inspect(reference="model"), lay, (1,), named)
     elif draw < 0.6:
-        yield Case(kind, f"trained, {name}", train(model="model"), lay, (1,), "model")
+        yield Case(kind, f"trained, {name}", train(model="model"), lay, (1,), named)
 
 
 def _taken(kind: str, name: str, change: Lay, status: tuple[int, ...] = (0,)) -> Iterator[Case]:
@@ -249,6 +250,10 @@ def _more_words(here: Path) -> None:
     path.write_text(json.dumps(held), encoding="utf-8")
 
 
+ENDLESS = "{% for i in range(9**5) %}{% for j in range(9**5) %}{% endfor %}{% endfor %}"
+NAMED = {"no EOS": "EOS", "EOS null": "EOS", "no words": "identical", "more words than the model": "2048"}
+
+
 def _of_tokenizers(rng: Random) -> Iterator[Case]:
     kind, at, config = "models: tokenizer", "model/tokenizer.json", "model/tokenizer_config.json"
     for name, change in {
@@ -269,15 +274,16 @@ def _of_tokenizers(rng: Random) -> Iterator[Case]:
         "EOS a number": edited_json(config, {"eos_token": 5}),
         "more words than the model": _more_words,
     }.items():
-        yield from _refused(rng, kind, name, change)
-        yield Case(kind, f"trained by name, {name}", train(model="model"), _model(change), (1,), "model")
+        named = NAMED.get(name, "model")
+        yield from _refused(rng, kind, name, change, named)
+        yield Case(kind, f"trained too, {name}", train(model="model"), _model(change), (1,), named)
     for name, template in {
         "template torn": "{% for",
         "no template": None,
         "template that says nothing": "",
         "template that leaves out the reply": "{{ messages[0]['content'] }}",
         "template that refuses": "{{ raise_exception('no\x1b[31m') }}",
-        "template without end": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "template without end": ENDLESS,
     }.items():
         gone, there = removed("model/chat_template.jinja"), {"model/chat_template.jinja": template or ""}
         change = gone if template is None else files(there)

@@ -9,6 +9,7 @@ from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from hostile.case import CHATS, EITHER, FAILS, PAIRS, Case, Lay, cut, files, inspect, lines, several, train
 
 KIND = "pairs: files"

@@ -11,7 +11,7 @@ NAMES = {
     "ANSI": "\x1b[31mred\x1b[0m.jsonl",
     "a title": "\x1b]0;owned\x07.jsonl",
     "a newline": "a\nb.jsonl",
-    "a carriage return": "a\rdpoq-lab: ok.jsonl",
+    "a carriage return": "a\rok.jsonl",
     "a tab": "a\tb.jsonl",
     "bidi": "\u202elnosj.jsonl",
     "isolates": "a\u2066b\u2069.jsonl",

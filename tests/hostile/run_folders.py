@@ -1,0 +1,250 @@
+"""Runs to go on with whose record, checkpoint or inputs are not what they were, and folders to write to."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from dpoq_lab.commands import cli
+from hostile.case import (
+    EITHER,
+    GOOD,
+    PAIRS,
+    REFUSED,
+    Case,
+    Lay,
+    copied,
+    cut,
+    edited_json,
+    files,
+    lines,
+    removed,
+    several,
+    train,
+)
+
+POINT = "run/checkpoint-50"
+POLICY, OPTIMIZER = f"{POINT}/policy.safetensors", f"{POINT}/optimizer.safetensors"
+RUN = train("--epochs", "60", "--reference", "reference", model="model", out="run")  # 60 steps
+RESUME = [*RUN, "--resume"]
+
+
+def make_run(root: Path) -> None:
+    """The folder `stopped`: pairs, two models and a run of 60 steps that was stopped after 50."""
+    here = root / "stopped"
+    for source, name in (("a", "model"), ("b", "reference")):
+        shutil.copytree(root / source, here / name)
+    GOOD(here)
+    save = "dpoq_lab.training.save_checkpoint"
+    from dpoq_lab.checkpoints import save_checkpoint
+
+    def stop(*arguments: object) -> None:
+        save_checkpoint(*arguments)
+        raise KeyboardInterrupt
+
+    with patch(save, stop):
+        if cli.main(RUN) != 1 or not (here / POINT).is_dir():
+            raise RuntimeError("the run that cases resume was not stopped")
+
+
+def _tensors(path: str, change) -> Lay:
+    def lay(here: Path) -> None:
+        save_file(change(load_file(here / path)), here / path)
+
+    return lay
+
+
+def _record(**changes: object) -> Lay:
+    return edited_json("run/run.json", changes)
+
+
+def _metrics(change) -> Lay:
+    def lay(here: Path) -> None:
+        path = here / "run/metrics.jsonl"
+        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    return lay
+
+
+def _asked(*changed: str) -> Lay:
+    """The record of a run that was asked for with other fields."""
+
+    def lay(here: Path) -> None:
+        path = here / "run/run.json"
+        held = json.loads(path.read_text(encoding="utf-8"))
+        held["request"] |= dict.fromkeys(changed, "another")
+        path.write_text(json.dumps(held), encoding="utf-8")
+
+    return lay
+
+
+RECORDS: dict[str, Lay] = {
+    "run.json a list": files({"run/run.json": "[]"}),
+    "run.json null": files({"run/run.json": "null"}),
+    "run.json a number": files({"run/run.json": "5"}),
+    "run.json empty": files({"run/run.json": ""}),
+    "run.json an empty object": files({"run/run.json": "{}"}),
+    "run.json torn": cut("run/run.json", 0.5),
+    "run.json not UTF-8": files({"run/run.json": b"\xff\xfe{}"}),
+    "run.json nested deeply": files({"run/run.json": "[" * 100_000}),
+    "run.json of another kind": files({"run/run.json": '{"pairs": 5, "pair_accuracy": 0.5}'}),
+    "run.json without request": _record(request=...),
+    "run.json, request a list": _record(request=[]),
+    "run.json, request null": _record(request=None),
+    "run.json, request empty": _record(request={}),
+    "run.json, request of a field more": _asked("flavour"),
+    "run.json, finished": _record(finished=True),
+    "run.json a folder": several(removed("run/run.json"), files({"run/run.json": None})),
+    "run.json missing": removed("run/run.json"),
+}
+OTHERS: dict[str, tuple[Lay, list[str], str]] = {  # what changed since, the command, what is named
+    "a pair edited": (files({"pairs.jsonl": lines(PAIRS).replace("It is 3", "It is 4")}), [], "pairs"),
+    "a pair less": (files({"pairs.jsonl": lines(PAIRS[:-1])}), [], "pairs"),
+    "a pair more": (files({"pairs.jsonl": lines([*PAIRS, PAIRS[0]])}), [], "pairs"),
+    "pairs in another order": (files({"pairs.jsonl": lines(PAIRS[::-1])}), [], "pairs"),
+    "pairs gone": (removed("pairs.jsonl"), [], "pairs"),
+    "another model in its place": (copied("../b", "model"), [], "model"),
+    "a model gone": (removed("model"), [], "model"),
+    "another reference in its place": (copied("../a", "reference"), [], "reference"),
+    "a reference gone": (removed("reference"), [], "reference"),
+    "a template edited": (files({"model/chat_template.jinja": "{{ 1 }}"}), [], "model"),
+    "another preset": (files({}), ["--preset", "gpu"], "preset"),
+    **{
+        f"another {flag[2:]}": (files({}), [flag, value], flag[2:].replace("-", "_"))
+        for flag, value in {
+            "--seed": "1",
+            "--lr": "0.5",
+            "--beta": "0.5",
+            "--epochs": "59",
+            "--held-out": "0.3",
+            "--batch-size": "4",
+            "--max-length": "100",
+            "--method": "cpl",
+            "--reference": "../b",
+            "--model": "../a",
+            "--prompt-field": "prompt",
+            "--chat-template-kwargs": '{"a": 1}',
+        }.items()
+    },
+    "whole yield": (files({}), ["--whole-yield"], "whole_yield"),
+}
+POINTS: dict[str, Lay] = {
+    "optimizer empty": files({OPTIMIZER: b""}),
+    "optimizer torn": cut(OPTIMIZER, 0.5),
+    "optimizer missing": removed(OPTIMIZER),
+    "optimizer without tensors": _tensors(OPTIMIZER, lambda held: {}),
+    "optimizer, half of it": _tensors(OPTIMIZER, lambda held: {k: v for k, v in held.items() if "sq" in k}),
+    "optimizer, one tensor less": _tensors(OPTIMIZER, lambda held: dict(list(held.items())[1:])),
+    "optimizer of another shape": _tensors(
+        OPTIMIZER,
+        lambda held: (
+            {k: v[:1].clone() for k, v in held.items() if v.dim()}
+            | {k: v for k, v in held.items() if not v.dim()}
+        ),
+    ),
+    "optimizer of odd names": _tensors(OPTIMIZER, lambda held: {f"x{k}": v for k, v in held.items()}),
+    "optimizer of a name without dot": _tensors(OPTIMIZER, lambda held: {"moments": torch.ones(2)}),
+    "optimizer NaN": _tensors(OPTIMIZER, lambda held: {k: v * float("nan") for k, v in held.items()}),
+    "policy empty": files({POLICY: b""}),
+    "policy torn": cut(POLICY, 0.5),
+    "policy missing": removed(POLICY),
+    "policy without tensors": _tensors(POLICY, lambda held: {}),
+    "policy, one tensor less": _tensors(POLICY, lambda held: dict(list(held.items())[1:])),
+    "policy, one tensor more": _tensors(POLICY, lambda held: held | {"x": torch.ones(1)}),
+    "policy of another shape": _tensors(POLICY, lambda held: {k: v[:16].clone() for k, v in held.items()}),
+    "policy NaN": _tensors(POLICY, lambda held: {k: v * float("nan") for k, v in held.items()}),
+    "a folder without files": several(removed(POINT), files({POINT: None})),
+    "a file in its place": several(removed(POINT), files({POINT: "x"})),
+    "a step beyond the run": lambda here: (here / POINT).rename(here / "run/checkpoint-999"),
+    "a step of 30 digits": lambda here: (here / POINT).rename(here / f"run/checkpoint-{'9' * 30}"),
+    "a step that is no number": files({"run/checkpoint-best/x": ""}),
+    "a step with a suffix": copied(POINT, f"{POINT}.bak"),
+    "a step below 0": files({"run/checkpoint--5/x": ""}),
+    "metrics missing": removed("run/metrics.jsonl"),
+    "metrics short": _metrics(lambda text: "".join(text.splitlines(True)[:10])),
+    "metrics empty": _metrics(lambda text: ""),
+    "metrics torn": _metrics(lambda text: text[:-30]),
+    "metrics torn in the middle": _metrics(lambda text: text[:300] + text[320:]),
+    "metrics of lists": _metrics(lambda text: "[]\n" * 50),
+    "metrics not in order": _metrics(lambda text: "".join(text.splitlines(True)[::-1])),
+}
+STILL: dict[str, Lay] = {  # these change nothing
+    "as it was": files({}),
+    "metrics longer": _metrics(lambda text: text + text.splitlines(True)[-1]),
+    "metrics torn beyond the step": _metrics(lambda text: text + '{"step": 5'),
+    "a checkpoint half written": files({"run/.checkpoint-unfinished/x": "x"}),
+}
+
+
+def cases(rng: Random) -> Iterator[Case]:
+    """What is resumed, and where a run may be written."""
+    stopped = copied("../stopped", ".")
+    for name, change in RECORDS.items():
+        lay = several(stopped, change)
+        yield Case("runs: resume", name, RESUME, lay, (1,), "run")
+        if rng.random() < 0.5:
+            yield Case("runs: resume", f"{name}, begun again", RUN, lay, (1,), "run")
+    for name, (change, more, named) in OTHERS.items():
+        lay = several(stopped, change)
+        yield Case("runs: resume", name, [*RESUME, *more], lay, REFUSED, named)
+    yield Case("runs: resume", "not asked to", RUN, stopped, (1,), "--resume")
+    for name, change in POINTS.items():
+        yield Case("runs: checkpoints", name, RESUME, several(stopped, change), (1,), "run/")
+    for name, change in STILL.items():
+        lay = several(stopped, change)
+        yield Case("runs: checkpoints", name, RESUME, lay, (0,), says="trained on", writes=("run/",))
+    yield from _places()
+
+
+def _places() -> Iterator[Case]:
+    """Folders that a run, or what is scored, cannot be written to, and some that it can."""
+    kind, long = "outputs: places", "x" * 300
+    places: dict[str, tuple[str, Lay]] = {
+        "a file": ("out", files({"out": "mine"})),
+        "inside a file": ("file.txt/out", files({"file.txt": "mine"})),
+        "a name of 300 letters": (long, files({})),
+        "a path of 5000 letters": ("x/" * 2500, files({})),
+        "where nothing can be made": ("/proc/out", files({})),
+        "a device": ("/dev/null", files({})),
+        "below a device": ("/dev/null/out", files({})),
+        "a link to nothing": ("out", lambda here: (here / "out").symlink_to("nowhere/at/all")),
+        "a link to itself": ("out", lambda here: (here / "out").symlink_to("out")),
+        "empty": ("", files({})),
+    }
+    for name, (out, change) in places.items():
+        lay, named = several(GOOD, change), out[:20] if out else ""
+        yield Case(kind, f"train, {name}", train(out=out), lay, REFUSED, named)
+        asked = ["inspect", "--policy", "../a", "--reference", "../b", "--pairs", "pairs.jsonl", "--out", out]
+        yield Case(kind, f"inspect, {name}", asked, lay, REFUSED, named)
+        asked = ["diagnose", "run", "--out", out]
+        lay = several(copied("../stopped", "."), change)
+        yield Case(kind, f"diagnose, {name}", asked, lay, REFUSED, named)
+        yield Case(
+            kind,
+            f"study, {name}",
+            ["study", "solver-speed", "--out", out, "--seeds", "1"],
+            change,
+            REFUSED,
+            named,
+            slow=True,
+        )
+    full = {
+        "the user's files": files({"out/thesis.txt": "mine"}),
+        "a hidden file": files({"out/.hidden": "mine"}),
+        "a model": copied("../a", "out"),
+        "a folder in it": files({"out/sub": None}),
+        "what was inspected": files({"out/summary.json": "{}", "out/tokens.jsonl": ""}),
+    }
+    for name, change in full.items():
+        yield Case(kind, f"train, {name}", train(), several(GOOD, change), (1,), "out")
+    yield Case(kind, "train, a folder of folders", train(out="out/a/b"), GOOD, (0,), says="trained on")
+    empty = several(GOOD, files({"out": None}))
+    yield Case(kind, "train, an empty folder", train(), empty, (0,), says="trained on")
+    onto = several(GOOD, files({"run/run.json": '{"finished": true}'}))
+    yield Case(kind, "train, a finished run", train(out="run"), onto, (1,), "run")
+    yield Case(kind, "train, beside the pairs", train(out="."), GOOD, EITHER)
