@@ -13,6 +13,7 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 from random import Random
 
@@ -21,21 +22,12 @@ MEMORY = 6 * 2**30  # bytes of address space that a command may take beyond what
 QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "PYTHONWARNINGS": ""}
 
 
+KINDS = "pair_fields pair_files pair_names model_folders adapter_folders run_folders command_lines log_files"
+
+
 def all_cases(seed: int = SEED) -> list:
     """Every input, in the same order each time."""
-    from hostile import (
-        adapter_folders,
-        command_lines,
-        log_files,
-        model_folders,
-        pair_fields,
-        pair_files,
-        pair_names,
-        run_folders,
-    )
-
-    modules = (pair_fields, pair_files, pair_names, model_folders, adapter_folders)
-    modules += (run_folders, command_lines, log_files)
+    modules = [import_module(f"hostile.{name}") for name in (*KINDS.split(), "kept_files")]
     return [case for module in modules for case in module.cases(Random(seed))]
 
 

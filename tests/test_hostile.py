@@ -1,4 +1,4 @@
-"""Malformed inputs: of each kind a few are handled as a careful user would want; hostile_inputs.py tries all."""
+"""Malformed inputs: a few of each kind; `python tests/hostile_inputs.py` tries all."""
 
 import pytest
 from hostile.judge import make_beside, tried

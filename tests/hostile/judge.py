@@ -54,7 +54,8 @@ def make_beside(root: Path) -> None:
     for seed, name in enumerate("ab"):
         models.save(models.build(tokenizer, 32, 1, seed=seed), tokenizer, root / name)
     if importlib.util.find_spec("peft"):
-        make_adapter(root)
+        with _quiet():
+            make_adapter(root)
     here = root / "stopped"
     here.mkdir()
     with contextlib.chdir(here), _quiet():
@@ -195,8 +196,8 @@ def _of_error(case: Case, seen: Seen) -> Iterator[str]:
         told = told[-1:]
     if len(told) > 1 or not ERROR.match(told[0]):
         yield f"stderr is not one line of error but {len(told)}: {seen.err[:300]!r}"
-    if len(seen.err) >= LONGEST:
-        yield f"an error of {len(seen.err)} characters"
+    if (length := len("\n".join(told))) >= LONGEST:
+        yield f"an error of {length} characters"
     if case.named not in told[-1]:
         yield f"the error does not name {case.named!r}: {told[-1][:300]!r}"
 

@@ -167,13 +167,23 @@ def _torn(rng: Random) -> Iterator[Case]:
     whole = {"pairs.jsonl": GOOD_LINES, "pairs.json": ARRAY, "pairs.csv": TABLE}
     whole |= {"pairs.parquet": PARQUET, "pairs.jsonl.gz": PACKED}
     for file, data in whole.items():
-        for _ in range(3):
+        for number in range(3):
             share = rng.uniform(0.3, 0.9)
             lay = several(files({file: data}), cut(file, share))
             status = EITHER if _ends_well(data, share) else FAILS
-            yield Case(KIND, f"check, {file} torn at {share:.0%}", ["check", file], lay, status, file)
+            yield Case(
+                KIND, f"check, {file} torn {number} at {share:.0%}", ["check", file], lay, status, file
+            )
             says = file if status == FAILS else ""
-            yield Case(KIND, f"train, {file} torn at {share:.0%}", train(pairs=file), lay, EITHER, file, says)
+            yield Case(
+                KIND,
+                f"train, {file} torn {number} at {share:.0%}",
+                train(pairs=file),
+                lay,
+                EITHER,
+                file,
+                says,
+            )
 
 
 def _ends_well(data: str | bytes, share: float) -> bool:

@@ -124,7 +124,6 @@ OTHERS: dict[str, tuple[Lay, list[str], str]] = {  # what changed since, the com
             "--held-out": "0.3",
             "--batch-size": "4",
             "--max-length": "100",
-            "--method": "cpl",
             "--reference": "../b",
             "--model": "../a",
             "--prompt-field": "prompt",
