@@ -22,12 +22,15 @@ MEMORY = 6 * 2**30  # bytes of address space that a command may take beyond what
 QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "PYTHONWARNINGS": ""}
 
 
-KINDS = "pair_fields pair_files pair_names model_folders adapter_folders run_folders command_lines log_files"
+KINDS = (
+    "pair_fields pair_files pair_names model_folders model_code adapter_folders run_folders "
+    "command_lines command_names log_files inspected_files kept_files"
+)
 
 
 def all_cases(seed: int = SEED) -> list:
     """Every input, in the same order each time."""
-    modules = [import_module(f"hostile.{name}") for name in (*KINDS.split(), "kept_files")]
+    modules = [import_module(f"hostile.{name}") for name in KINDS.split()]
     return [case for module in modules for case in module.cases(Random(seed))]
 
 

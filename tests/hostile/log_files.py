@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 from hostile.case import (
@@ -10,6 +9,7 @@ from hostile.case import (
     GOOD,
     REFUSED,
     Case,
+    Lay,
     copied,
     cut,
     edited_json,
@@ -150,116 +150,41 @@ def cases(rng: Random) -> Iterator[Case]:
         )
     yield Case("logs", "an empty run", ["diagnose", "run"], files({"run": None}), (1,), "run")
     yield from _of_runs()
-    yield from _inspected()
 
 
 def _trained_with(beta: object) -> dict:
     return {"settings": {"objective": {"name": "dpo", "beta": beta}}}
 
 
+KIT = several(copied("../stopped", "."), copied("../a", "run"), removed("run/checkpoint-50"))
+RUNS: dict[str, Lay] = {
+    "run.json a list": files({"run/run.json": "[]"}),
+    "run.json torn": cut("run/run.json", 0.5),
+    "run.json nested deeply": files({"run/run.json": "[" * 100_000}),
+    "run.json 5000 digits": files({"run/run.json": f'{{"a": {BIG}}}'}),
+    **{
+        f"beta {beta!r}": edited_json("run/run.json", _trained_with(beta))
+        for beta in ("0.1", -1, 0, [], float("nan"), float("inf"), True, {})
+    },
+    "weights empty": files({"run/model.safetensors": b""}),
+    "weights torn": cut("run/model.safetensors", 0.5),
+    "weights text": files({"run/model.safetensors": "x" * 99}),
+}
+REQUESTS = {"model a number": {"model": 5}, "reference a list": {"reference": ["x"]}, "none": {}}
+
+
 def _of_runs() -> Iterator[Case]:
     """A run of this kit whose record or model is not what it should be."""
-    kit = several(copied("../stopped", "."), copied("../a", "run"), removed("run/checkpoint-50"))
-    for name, change in {
-        "run.json a list": files({"run/run.json": "[]"}),
-        "run.json torn": cut("run/run.json", 0.5),
-        "run.json nested deeply": files({"run/run.json": "[" * 100_000}),
-        "run.json 5000 digits": files({"run/run.json": f'{{"a": {BIG}}}'}),
-        **{
-            f"beta {beta!r}": edited_json("run/run.json", _trained_with(beta))
-            for beta in ("0.1", -1, 0, [], float("nan"), float("inf"), True, {})
-        },
-        "weights empty": files({"run/model.safetensors": b""}),
-        "weights torn": cut("run/model.safetensors", 0.5),
-        "weights text": files({"run/model.safetensors": "x" * 99}),
-    }.items():
-        yield Case("logs: runs", name, ["diagnose", "run"], several(kit, change), (1,), "run")
-    for name, request in {
-        "model a number": {"model": 5},
-        "reference a list": {"reference": ["x"]},
-        "none": {},
-    }.items():
-        lay = several(kit, edited_json("run/run.json", {"request": request}))
-        yield Case(
-            "logs: runs",
-            f"scored, {name}",
-            ["diagnose", "run", "--pairs", "pairs.jsonl"],
-            lay,
-            REFUSED,
-            "run",
-        )
-    asked = ["diagnose", METRICS, "--pairs", "pairs.jsonl"]
-    yield Case(
-        "logs: runs",
-        "no model to score with",
-        asked,
-        several(GOOD, files({METRICS: lines(OURS)})),
-        (1,),
-        METRICS,
-    )
-    gone = ["diagnose", "run", "--pairs", "gone.jsonl"]
-    yield Case("logs: runs", "scored, pairs missing", gone, kit, (1,), "gone.jsonl")
-    bad = several(kit, files({"bad.jsonl": "{oops\n"}))
-    yield Case(
-        "logs: runs",
-        "scored, pairs unusable",
-        ["diagnose", "run", "--pairs", "bad.jsonl"],
-        bad,
-        (1,),
-        "bad.jsonl",
-    )
-    good = ["diagnose", "run"]
-    yield Case("logs: runs", "as it is", good, kit, (0,), says="verdict", writes=("run/diagnosis",))
-
-
-def _swapped(here: Path) -> None:
-    """Lines of the rejected replies before the chosen."""
-    path = here / "seen/tokens.jsonl"
-    path.write_text("".join(path.read_text().splitlines(True)[::-1]))
-
-
-def _inspected() -> Iterator[Case]:
-    """Folders of `inspect` that are torn, of another version or of another run."""
-    start = several(copied("../seen", "seen"), copied("../stopped", "."))
-    told, tokens = "seen/summary.json", "seen/tokens.jsonl"
-    for name, change in {
-        "missing": removed("seen"),
-        "empty": several(removed("seen"), files({"seen": None})),
-        "a file": several(removed("seen"), files({"seen": "x"})),
-        "summary torn": cut(told, 0.5),
-        "summary a list": files({told: "[]"}),
-        "summary null": files({told: "null"}),
-        "summary empty": files({told: "{}"}),
-        "summary nested deeply": files({told: "[" * 100_000}),
-        "summary of 5000 digits": files({told: f'{{"beta": {BIG}}}'}),
-        "summary of an earlier version": edited_json(told, {"along": ...}),
-        **{
-            f"{key} {value!r}": edited_json(told, {key: value})
-            for key, values in {
-                "beta": ("x", None, -1, []),
-                "facts": ([], None, 5, {"chosen": "x"}, {"chosen": None}, {}),
-                "plane": (5, [[1]], None),
-                "along": ("x", 5, {}),
-                "pair_accuracy": ("x", ...),
-                "pairs": (99,),
-            }.items()
-            for value in values
-        },
-        "of another policy": edited_json(told, {"policy": "../b"}),
-        "tokens missing": removed(tokens),
-        "tokens empty": files({tokens: ""}),
-        "tokens torn": cut(tokens, 0.6),
-        "tokens of lists": files({tokens: "[]\n[]\n"}),
-        "tokens of other names": files({tokens: '{"a": 1}\n{"a": 1}\n'}),
-        "tokens of another run": files({tokens: ""}),
-        "tokens turned round": _swapped,
-        "tokens not UTF-8": files({tokens: b"\xff\xfe\n"}),
-        "tokens of 5000 digits": files({tokens: BIG + "\n" + BIG + "\n"}),
-        "tokens nested deeply": files({tokens: "[" * 100_000 + "\n"}),
-    }.items():
-        asked = ["diagnose", "run", "--inspected", "seen", "--out", "out"]
-        yield Case("logs: inspected", name, asked, several(start, change), REFUSED, "seen")
-    asked = ["diagnose", "run", "--inspected", "seen", "--out", "out"]
-    yield Case("logs: inspected", "as it is", asked, start, (0,), says="verdict")
-    other = [*asked, "--beta", "5"]
-    yield Case("logs: inspected", "with another beta", other, start, REFUSED, "beta")
+    kind, asked = "logs: runs", ["diagnose", "run", "--pairs"]
+    for name, change in RUNS.items():
+        yield Case(kind, name, asked[:2], several(KIT, change), (1,), "run")
+    for name, request in REQUESTS.items():
+        lay = several(KIT, edited_json("run/run.json", {"request": request}))
+        yield Case(kind, f"scored, {name}", [*asked, "pairs.jsonl"], lay, REFUSED, "run")
+    alone = several(GOOD, files({METRICS: lines(OURS)}))
+    log = ["diagnose", METRICS, "--pairs", "pairs.jsonl"]
+    yield Case(kind, "no model to score with", log, alone, (1,), METRICS)
+    yield Case(kind, "scored, pairs missing", [*asked, "gone.jsonl"], KIT, (1,), "gone.jsonl")
+    bad = several(KIT, files({"bad.jsonl": "{oops\n"}))
+    yield Case(kind, "scored, pairs unusable", [*asked, "bad.jsonl"], bad, (1,), "bad.jsonl")
+    yield Case(kind, "as it is", asked[:2], KIT, (0,), says="verdict", writes=("run/diagnosis",))

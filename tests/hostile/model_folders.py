@@ -1,4 +1,4 @@
-"""Model folders whose weights, config, tokenizer or code is not what it should be."""
+"""Model folders whose weights or config are not what they should be."""
 
 import json
 import pickle
@@ -10,7 +10,7 @@ from random import Random
 import torch
 from safetensors.torch import load_file, save_file
 
-from hostile.case import CHAT, EITHER, GOOD, Case, Lay, copied, edited_json, files, inspect, removed, train
+from hostile.case import CHAT, GOOD, Case, Lay, copied, edited_json, files, inspect, removed, train
 from hostile.case import cut as torn
 from hostile.case import several as both
 
@@ -54,7 +54,7 @@ class _Runs:
         return Path.write_text, (Path("pickle-ran"), "x")
 
 
-PICKLE, CODE = pickle.dumps({"model.norm.weight": _Runs()}), "open('code-ran', 'w').close()\n"
+PICKLE = pickle.dumps({"model.norm.weight": _Runs()})
 
 
 def _sharded(**index: object) -> Lay:
@@ -172,14 +172,9 @@ WHOLE_CONFIG = {
     "nested deeply": '{"a":' * 100_000,
     "5000 digits": '{"vocab_size": ' + "9" * 5000 + "}",
 }
-REMOTE = {
-    "AutoConfig": "evil.Config",
-    "AutoModelForCausalLM": "evil.Model",
-    "AutoTokenizer": ["evil.T", None],
-}
 
 
-def _model(change: Lay, chat: bool = False) -> Lay:
+def model(change: Lay, chat: bool = False) -> Lay:
     """A folder `model` that was changed, beside pairs."""
     return both(copied("../a", "model"), CHAT if chat else GOOD, change)
 
@@ -187,22 +182,20 @@ def _model(change: Lay, chat: bool = False) -> Lay:
 def cases(rng: Random) -> Iterator[Case]:
     """Each folder as the policy of `inspect`; a seeded share also as a reference, or trained."""
     for name, change in BAD_WEIGHTS.items():
-        yield from _refused(rng, "models: weights", name, change)
+        yield from refused(rng, "models: weights", name, change)
     for name, change in GOOD_WEIGHTS.items():
-        yield from _taken("models: weights", name, change)
+        yield from taken("models: weights", name, change)
     for key, values in CONFIG.items():
         for value in values:
             name = f"{key} {'missing' if value is ... else repr(value)}"
-            yield from _refused(rng, "models: config", name, edited_json("model/config.json", {key: value}))
+            yield from refused(rng, "models: config", name, edited_json("model/config.json", {key: value}))
     for name, text in WHOLE_CONFIG.items():
-        yield from _refused(rng, "models: config", name, files({"model/config.json": text}))
-    yield from _refused(rng, "models: config", "missing", removed("model/config.json"))
-    yield from _of_code(rng)
-    yield from _of_tokenizers(rng)
+        yield from refused(rng, "models: config", name, files({"model/config.json": text}))
+    yield from refused(rng, "models: config", "missing", removed("model/config.json"))
 
 
-def _refused(rng: Random, kind: str, name: str, change: Lay, named: str = "model") -> Iterator[Case]:
-    lay = _model(change)
+def refused(rng: Random, kind: str, name: str, change: Lay, named: str = "model") -> Iterator[Case]:
+    lay = model(change)
     yield Case(kind, f"policy, {name}", inspect(policy="model"), lay, (1,), named)
     draw = rng.random()
     if draw < 0.25 and named == "model":
@@ -211,84 +204,7 @@ def _refused(rng: Random, kind: str, name: str, change: Lay, named: str = "model
         yield Case(kind, f"trained, {name}", train(model="model"), lay, (1,), named)
 
 
-def _taken(kind: str, name: str, change: Lay, status: tuple[int, ...] = (0,)) -> Iterator[Case]:
-    lay = _model(change)
+def taken(kind: str, name: str, change: Lay, status: tuple[int, ...] = (0,)) -> Iterator[Case]:
+    lay = model(change)
     yield Case(kind, f"policy, {name}", inspect(policy="model"), lay, status, "model", "pair accuracy")
     yield Case(kind, f"trained, {name}", train(model="model"), lay, status, "model", "pairs trained on")
-
-
-def _of_code(rng: Random) -> Iterator[Case]:
-    """Code in a model's folder is never run: what runs leaves a file, and that is seen."""
-    evil = files({"model/evil.py": CODE, "model/custom_generate/generate.py": CODE})
-    for file in ("config", "tokenizer_config", "generation_config"):
-        change = both(evil, edited_json(f"model/{file}.json", {"auto_map": REMOTE}))
-        yield from _taken("models: code", f"auto_map in {file}", change, EITHER)
-    for file in ("processor_config", "preprocessor_config", "video_preprocessor_config"):
-        change = both(evil, files({f"model/{file}.json": json.dumps({"auto_map": REMOTE})}))
-        yield from _taken("models: code", f"auto_map in {file}", change, EITHER)
-    unknown = edited_json("model/config.json", {"auto_map": REMOTE, "model_type": "evil"})
-    yield from _refused(rng, "models: code", "auto_map of an unknown type", both(evil, unknown))
-    away = {"AutoModelForCausalLM": "someone/evil--evil.Model"}
-    change = edited_json("model/config.json", {"auto_map": away, "model_type": "evil"})
-    yield from _refused(rng, "models: code", "auto_map to another place", change)
-    change = both(
-        evil, edited_json("model/tokenizer_config.json", {"tokenizer_class": "Evil"} | {"auto_map": REMOTE})
-    )
-    yield from _taken("models: code", "a tokenizer class of its own", change, EITHER)
-    change = both(evil, files({"model/generation_config.json": "[]"}))
-    yield from _taken("models: code", "generation_config a list", change, EITHER)
-    change = both(evil, files({"model/__init__.py": CODE, "model/llama.py": CODE, "torch.py": CODE}))
-    yield from _taken("models: code", "modules beside the weights", change)
-
-
-def _more_words(here: Path) -> None:
-    """A tokenizer that has a word more than the model, and pairs that use it."""
-    path = here / "model/tokenizer.json"
-    held = json.loads(path.read_text(encoding="utf-8"))
-    plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
-    held["added_tokens"].append({"id": 2048, "content": "Name"} | plain)
-    path.write_text(json.dumps(held), encoding="utf-8")
-
-
-ENDLESS = "{% for i in range(9**5) %}{% for j in range(9**5) %}{% endfor %}{% endfor %}"
-NAMED = {"no EOS": "EOS", "EOS null": "EOS", "no words": "identical", "more words than the model": "2048"}
-
-
-def _of_tokenizers(rng: Random) -> Iterator[Case]:
-    kind, at, config = "models: tokenizer", "model/tokenizer.json", "model/tokenizer_config.json"
-    for name, change in {
-        "missing": removed(at, config),
-        "tokenizer.json missing": removed(at),
-        "torn": torn(at, 0.5),
-        "empty": files({at: ""}),
-        "a list": files({at: "[]"}),
-        "an empty object": files({at: "{}"}),
-        "a model of a kind nobody knows": edited_json(at, {"model": {"type": "Nonsense"}}),
-        "no words": edited_json(
-            at, {"model": {"type": "BPE", "vocab": {}, "merges": []}, "added_tokens": []}
-        ),
-        "tokenizer_config torn": torn(config, 0.5),
-        "tokenizer_config a list": files({config: "[]"}),
-        "no EOS": edited_json(config, {"eos_token": ...}),
-        "EOS null": edited_json(config, {"eos_token": None}),
-        "EOS a number": edited_json(config, {"eos_token": 5}),
-        "more words than the model": _more_words,
-    }.items():
-        named = NAMED.get(name, "model")
-        yield from _refused(rng, kind, name, change, named)
-        yield Case(kind, f"trained too, {name}", train(model="model"), _model(change), (1,), named)
-    for name, template in {
-        "template torn": "{% for",
-        "no template": None,
-        "template that says nothing": "",
-        "template that leaves out the reply": "{{ messages[0]['content'] }}",
-        "template that refuses": "{{ raise_exception('no\x1b[31m') }}",
-        "template without end": ENDLESS,
-    }.items():
-        gone, there = removed("model/chat_template.jinja"), {"model/chat_template.jinja": template or ""}
-        change = gone if template is None else files(there)
-        yield Case(
-            kind, name, inspect(policy="model"), _model(change, chat=True), (1,), "template", slow=True
-        )
-    yield from _taken(kind, "no pad", edited_json(config, {"pad_token": ...}))
-    yield from _taken(kind, "template torn, not used", files({"model/chat_template.jinja": "{% for"}))

@@ -1,4 +1,4 @@
-"""Runs to go on with whose record, checkpoint or inputs are not what they were, and folders to write to."""
+"""Runs to go on with whose record, checkpoint or inputs are not what they were."""
 
 import json
 import shutil
@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 
 from dpoq_lab.commands import cli
 from hostile.case import (
-    EITHER,
     GOOD,
     PAIRS,
     REFUSED,
@@ -181,7 +180,7 @@ STILL: dict[str, Lay] = {  # these change nothing
 
 
 def cases(rng: Random) -> Iterator[Case]:
-    """What is resumed, and where a run may be written."""
+    """What is resumed."""
     stopped = copied("../stopped", ".")
     for name, change in RECORDS.items():
         lay = several(stopped, change)
@@ -197,53 +196,3 @@ def cases(rng: Random) -> Iterator[Case]:
     for name, change in STILL.items():
         lay = several(stopped, change)
         yield Case("runs: checkpoints", name, RESUME, lay, (0,), says="trained on", writes=("run/",))
-    yield from _places()
-
-
-def _places() -> Iterator[Case]:
-    """Folders that a run, or what is scored, cannot be written to, and some that it can."""
-    kind, long = "outputs: places", "x" * 300
-    places: dict[str, tuple[str, Lay]] = {
-        "a file": ("out", files({"out": "mine"})),
-        "inside a file": ("file.txt/out", files({"file.txt": "mine"})),
-        "a name of 300 letters": (long, files({})),
-        "a path of 5000 letters": ("x/" * 2500, files({})),
-        "where nothing can be made": ("/proc/out", files({})),
-        "a device": ("/dev/null", files({})),
-        "below a device": ("/dev/null/out", files({})),
-        "a link to nothing": ("out", lambda here: (here / "out").symlink_to("nowhere/at/all")),
-        "a link to itself": ("out", lambda here: (here / "out").symlink_to("out")),
-        "empty": ("", files({})),
-    }
-    for name, (out, change) in places.items():
-        lay, named = several(GOOD, change), out[:20] if out else ""
-        yield Case(kind, f"train, {name}", train(out=out), lay, REFUSED, named)
-        asked = ["inspect", "--policy", "../a", "--reference", "../b", "--pairs", "pairs.jsonl", "--out", out]
-        yield Case(kind, f"inspect, {name}", asked, lay, REFUSED, named)
-        asked = ["diagnose", "run", "--out", out]
-        lay = several(copied("../stopped", "."), change)
-        yield Case(kind, f"diagnose, {name}", asked, lay, REFUSED, named)
-        yield Case(
-            kind,
-            f"study, {name}",
-            ["study", "solver-speed", "--out", out, "--seeds", "1"],
-            change,
-            REFUSED,
-            named,
-            slow=True,
-        )
-    full = {
-        "the user's files": files({"out/thesis.txt": "mine"}),
-        "a hidden file": files({"out/.hidden": "mine"}),
-        "a model": copied("../a", "out"),
-        "a folder in it": files({"out/sub": None}),
-        "what was inspected": files({"out/summary.json": "{}", "out/tokens.jsonl": ""}),
-    }
-    for name, change in full.items():
-        yield Case(kind, f"train, {name}", train(), several(GOOD, change), (1,), "out")
-    yield Case(kind, "train, a folder of folders", train(out="out/a/b"), GOOD, (0,), says="trained on")
-    empty = several(GOOD, files({"out": None}))
-    yield Case(kind, "train, an empty folder", train(), empty, (0,), says="trained on")
-    onto = several(GOOD, files({"run/run.json": '{"finished": true}'}))
-    yield Case(kind, "train, a finished run", train(out="run"), onto, (1,), "run")
-    yield Case(kind, "train, beside the pairs", train(out="."), GOOD, EITHER)
