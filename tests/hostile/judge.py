@@ -47,13 +47,13 @@ class Seen:
     added: list[str]
 
 
-def make_beside(root: Path) -> None:
+def make_beside(root: Path, adapter: bool = True) -> None:
     """What every case finds beside its own folder: models `a` and `b`, an adapter `lora`, a run `stopped`,
     what was inspected, `seen`, and an unfinished inspection, `begun`."""
     tokenizer = models.tiny_tokenizer()
     for seed, name in enumerate("ab"):
         models.save(models.build(tokenizer, 32, 1, seed=seed), tokenizer, root / name)
-    if importlib.util.find_spec("peft"):
+    if adapter and importlib.util.find_spec("peft"):
         with _quiet():
             make_adapter(root)
     here = root / "stopped"
