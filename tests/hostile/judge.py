@@ -1,6 +1,7 @@
 """Run a case in this process and say what is not as expected."""
 
 import contextlib
+import gc
 import hashlib
 import importlib.util
 import io
@@ -24,7 +25,7 @@ from hostile.adapter_folders import make_adapter
 from hostile.case import Case, inspect
 from hostile.run_folders import make_run
 
-SECONDS = 10  # a command that takes longer hangs
+SECONDS = 20  # a command that takes longer hangs
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 BAR = re.compile(r"\r(?:\w+: +(?:\d+%\||\d+it )[^\r\n]*| *)(?=[\r\n]|dpoq|$)")  # progress, not an error
 ERROR = re.compile(r"dpoq-lab( [a-z]+)?: error: \S")
@@ -90,6 +91,8 @@ def tried(case: Case, root: Path) -> list[str]:
     before = _content(here)
     with contextlib.chdir(here), _guarded():
         status, out, err, escaped = _run(case.argv)
+    if status is None:
+        gc.collect()  # what a command that hung has taken
     after = _content(here)
     changed = [name for name in before if after.get(name) != before[name]]
     return list(_complaints(case, Seen(status, out, err, escaped, changed, sorted(after.keys() - before))))
