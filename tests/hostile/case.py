@@ -28,6 +28,7 @@ class Case:
     says: str = ""
     writes: tuple[str, ...] = ("out",)
     leaves: bool = False
+    lines: tuple[str, int] | None = None  # after a success a file has so many
     slow: bool = False
 
 

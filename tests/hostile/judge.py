@@ -94,8 +94,19 @@ def tried(case: Case, root: Path) -> list[str]:
     if status is None:
         gc.collect()  # what a command that hung has taken
     after = _content(here)
+    short = _short(case, here) if status == 0 else []
     changed = [name for name in before if after.get(name) != before[name]]
-    return list(_complaints(case, Seen(status, out, err, escaped, changed, sorted(after.keys() - before))))
+    seen = Seen(status, out, err, escaped, changed, sorted(after.keys() - before))
+    return [*short, *_complaints(case, seen)]
+
+
+def _short(case: Case, here: Path) -> list[str]:
+    """What is wrong with the number of lines that a success left in a file."""
+    if case.lines is None:
+        return []
+    name, most = case.lines
+    found = len((here / name).read_text(encoding="utf-8").splitlines())
+    return [] if found == most else [f"{name} has {found} lines, not {most}"]
 
 
 def _content(folder: Path) -> dict[str, str]:
@@ -201,6 +212,8 @@ def _of_error(case: Case, seen: Seen) -> Iterator[str]:
         yield f"stderr is not one line of error but {len(told)}: {seen.err[:300]!r}"
     if (length := len("\n".join(told))) >= LONGEST:
         yield f"an error of {length} characters"
+    if "DPOQ_DEBUG" in told[-1]:
+        yield f"an exception that nobody foresaw: {told[-1][:200]!r}"
     if case.named not in told[-1]:
         yield f"the error does not name {case.named!r}: {told[-1][:300]!r}"
 

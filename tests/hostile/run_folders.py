@@ -96,7 +96,7 @@ RECORDS: dict[str, Lay] = {
     "run.json, request a list": _record(request=[]),
     "run.json, request null": _record(request=None),
     "run.json, request empty": _record(request={}),
-    "run.json, request of a field more": _asked("flavour"),
+    "run.json, request of another method": _asked("method"),
     "run.json, finished": _record(finished=True),
     "run.json a folder": several(removed("run/run.json"), files({"run/run.json": None})),
     "run.json missing": removed("run/run.json"),
@@ -111,8 +111,7 @@ OTHERS: dict[str, tuple[Lay, list[str], str]] = {  # what changed since, the com
     "a model gone": (removed("model"), [], "model"),
     "another reference in its place": (copied("../a", "reference"), [], "reference"),
     "a reference gone": (removed("reference"), [], "reference"),
-    "a template edited": (files({"model/chat_template.jinja": "{{ 1 }}"}), [], "model"),
-    "another preset": (files({}), ["--preset", "gpu"], "preset"),
+    "another preset": (files({}), ["--preset", "gpu"], "batch_size"),
     **{
         f"another {flag[2:]}": (files({}), [flag, value], flag[2:].replace("-", "_"))
         for flag, value in {
@@ -158,11 +157,6 @@ POINTS: dict[str, Lay] = {
     "policy NaN": _tensors(POLICY, lambda held: {k: v * float("nan") for k, v in held.items()}),
     "a folder without files": several(removed(POINT), files({POINT: None})),
     "a file in its place": several(removed(POINT), files({POINT: "x"})),
-    "a step beyond the run": lambda here: (here / POINT).rename(here / "run/checkpoint-999"),
-    "a step of 30 digits": lambda here: (here / POINT).rename(here / f"run/checkpoint-{'9' * 30}"),
-    "a step that is no number": files({"run/checkpoint-best/x": ""}),
-    "a step with a suffix": copied(POINT, f"{POINT}.bak"),
-    "a step below 0": files({"run/checkpoint--5/x": ""}),
     "metrics missing": removed("run/metrics.jsonl"),
     "metrics short": _metrics(lambda text: "".join(text.splitlines(True)[:10])),
     "metrics empty": _metrics(lambda text: ""),
@@ -171,6 +165,24 @@ POINTS: dict[str, Lay] = {
     "metrics of lists": _metrics(lambda text: "[]\n" * 50),
     "metrics not in order": _metrics(lambda text: "".join(text.splitlines(True)[::-1])),
 }
+NAMES: dict[
+    str, Lay
+] = {  # folders called otherwise: refused, or left alone while the run goes on as it should
+    "a step beyond the run": lambda here: (here / POINT).rename(here / "run/checkpoint-999"),
+    "a step of 30 digits": lambda here: (here / POINT).rename(here / f"run/checkpoint-{'9' * 30}"),
+    "a step that is no number": files({"run/checkpoint-best/x": ""}),
+    "a step with a prefix": copied(POINT, "run/checkpoint-old-50"),
+    "a step below 0": files({"run/checkpoint--5/x": ""}),
+}
+OURS = (
+    "run/run.json",
+    "run/metrics.jsonl",
+    "run/checkpoint-50",
+    "run/checkpoint-99",
+    "run/model",
+    "run/config",
+)
+OURS += ("run/tokenizer", "run/chat_template", "run/generation_config", "run/held_out")
 STILL: dict[str, Lay] = {  # these change nothing
     "as it was": files({}),
     "metrics longer": _metrics(lambda text: text + text.splitlines(True)[-1]),
@@ -195,4 +207,8 @@ def cases(rng: Random) -> Iterator[Case]:
         yield Case("runs: checkpoints", name, RESUME, several(stopped, change), (1,), "run/")
     for name, change in STILL.items():
         lay = several(stopped, change)
-        yield Case("runs: checkpoints", name, RESUME, lay, (0,), says="trained on", writes=("run/",))
+        asked = {"says": "trained on", "lines": ("run/metrics.jsonl", 60)}
+        yield Case("runs: checkpoints", name, RESUME, lay, (0,), writes=("run/",), **asked)
+    for name, change in NAMES.items():
+        asked = {"writes": OURS, "lines": ("run/metrics.jsonl", 60)}
+        yield Case("runs: checkpoints", name, RESUME, several(stopped, change), (0, 1), "run/", **asked)
