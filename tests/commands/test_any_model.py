@@ -90,6 +90,7 @@ def test_a_chat_template_is_taken_from_a_file(tmp_path, capsys):
     assert models.load_tokenizer(str(tmp_path / "run")).chat_template == template
     inspect = ["inspect", "--policy", "tiny", "--reference", "tiny", "--out", str(tmp_path / "seen")]
     assert cli.main([*inspect, *told]) == 0
+    inspect[-1] = str(tmp_path / "again")
     assert cli.main([*inspect, *told[:2], "--chat-template", str(tmp_path / "none")]) == 1
     assert "no chat template that can be read" in capsys.readouterr().err
 
