@@ -134,6 +134,63 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(train_pairs):
     assert without_speed(logs[0]) != without_speed(logs[2])
 
 
+def log_pi(model, response):
+    """log pi of each token of a response, by a forward pass of the response alone."""
+    ids = torch.tensor([[*response.prompt_ids, *response.ids]])
+    logp = model(ids).logits[0, :-1].log_softmax(-1)
+    return logp[torch.arange(ids.shape[1] - 1), ids[0, 1:]][-len(response.ids) :]
+
+
+def by_hand(policy, reference, pairs, beta):
+    """The metrics of a DPO step, and its loss with gradient, from the log-probabilities (eq. 1 and 8)."""
+    ratios = [
+        [log_pi(policy, side) - log_pi(reference, side).detach() for side in (pair.chosen, pair.rejected)]
+        for pair in pairs
+    ]
+    chosen, rejected = (torch.stack([beta * pair[side].sum() for pair in ratios]) for side in (0, 1))
+    loss = torch.log1p(torch.exp(rejected - chosen)).mean()
+    tokens = torch.cat([token for pair in ratios for token in pair])
+    summed = [[log_pi(policy, side).sum() for side in (pair.chosen, pair.rejected)] for pair in pairs]
+    return loss, {
+        "loss_mean": loss.item(),
+        "chosen_reward_sum": chosen.mean().item(),
+        "rejected_reward_sum": rejected.mean().item(),
+        "margin_sum": (chosen - rejected).mean().item(),
+        "accuracy_mean": (chosen > rejected).double().mean().item(),
+        "chosen_logp_sum": sum(pair[0].item() for pair in summed) / len(pairs),
+        "rejected_logp_sum": sum(pair[1].item() for pair in summed) / len(pairs),
+        "kl_ref_pi_token_mean": (tokens.exp() - 1 - tokens).mean().item(),
+    }
+
+
+def test_every_metric_of_a_step_by_hand(train_pairs):
+    """Three pairs of replies of different lengths, a policy that is not the reference, two micro-batches."""
+    policy, reference, pairs, beta = build_tiny(), build_tiny(seed=1), train_pairs[:3], 0.7
+    loss, expected = by_hand(policy, reference, pairs, beta)
+    gradients = torch.autograd.grad(loss, list(policy.parameters()))
+    expected["grad_norm"] = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
+    assert len({round(abs(value), 3) for value in expected.values()}) == len(expected)  # no two alike
+    settings = Settings(DPO(beta), lr=1e-3, steps=1, batch_size=3, micro_batch=2, clip=1e9)
+    record = train(policy, pairs, 1, settings, reference=reference)[0]
+    assert record.pop("tokens_per_second") > 0
+    assert record.pop("step") == 0
+    assert record == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e9])
+def test_a_step_of_plain_descent_is_as_long_as_clipping_allows(train_pairs, monkeypatch, clip):
+    """SGD moves the weights by lr times the gradient, whose norm is clipped; Adam would hide its length."""
+    policy = build_tiny()
+    before = weights(policy).clone()
+    plain = lambda parameters, lr, weight_decay: torch.optim.SGD(parameters, lr)  # noqa: E731
+    monkeypatch.setattr(training.torch.optim, "AdamW", plain)
+    settings = replace(DPO_RUN, steps=1, warmup_steps=1, lr=0.5, clip=clip)
+    record = train(policy, train_pairs, 1, settings)[0]
+    assert record["grad_norm"] > 1
+    moved = (weights(policy) - before).norm().item()
+    assert moved == pytest.approx(0.5 * min(record["grad_norm"], clip), rel=1e-3)
+
+
 def test_gradients_are_clipped_and_the_rate_warms_up(train_pairs):
     """With a rate of 1/2 of lr at step 0 (2 warm-up steps) an Adam step moves a weight by at most lr / 2."""
     policy = build_tiny()
