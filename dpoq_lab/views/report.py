@@ -46,7 +46,9 @@ def report(summary: dict, shown: Sequence[Shown], diagnosis: Diagnosis, log: Log
     pictures += _pictures(lambda width: [along(summary, width)], 760)
     tables = "".join(table.html() for table in (numbers_table(summary), *summary_tables(summary)))
     lines = [truncated_line(summary), not_scored_line(summary["not_scored"])]
-    numbers = "<h2>Numbers</h2>" + "".join(f"<p>{escape(line)}</p>" for line in lines if line) + tables
+    numbers = (
+        '<h2 id="numbers">Numbers</h2>' + "".join(f"<p>{escape(line)}</p>" for line in lines if line) + tables
+    )
     about = _about(summary_line(summary), log)
     body = verdict(diagnosis) + about + pictures + _pairs(summary, shown) + numbers
     return PAGE.format(style=STYLE, title=escape(f"{headline(diagnosis)}: dpoq-lab"), body=body)
@@ -117,7 +119,8 @@ def _pairs(summary: dict, shown: Sequence[Shown]) -> str:
     controls = (
         f'<div class="dpoq-controls"><label>Find <input type="search" oninput="{find}"></label> '
         '<output id="found" aria-live="polite"></output> '
-        f'<label>Order <select onchange="{sort}">{options}</select></label></div>'
+        f'<label>Order <select onchange="{sort}">{options}</select></label> '
+        '<a href="#numbers">to the numbers</a></div>'
     )
     total = summary["pair_accuracy"]["pairs"]
     some = f"{len(shown)} of {total} pairs: the first, and those of the smallest summed margin"

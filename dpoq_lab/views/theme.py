@@ -88,9 +88,10 @@ background:linear-gradient(to right,var(--dpoq-less-fill),var(--dpoq-paper),var(
 .dpoq-what{{text-decoration:underline dotted;cursor:help}}
 .dpoq-what:focus::after{{content:attr(data-means);display:block;max-width:24em;white-space:normal;
 text-align:left;font-weight:400;color:var(--dpoq-quiet)}}
-.dpoq-controls{{display:flex;flex-wrap:wrap;gap:.3em 1.5em;padding:.3em 0}}
+.dpoq-controls{{display:flex;flex-wrap:wrap;align-items:baseline;gap:.3em 1.5em;padding:.3em 0}}
 .dpoq-controls input,.dpoq-controls select{{font:inherit;color:inherit;background:var(--dpoq-paper);
 border:1px solid var(--dpoq-quiet);border-radius:4px;padding:.1em .4em;max-width:100%}}
+.dpoq-page a{{color:inherit}}
 .dpoq-page h1{{font-size:1.7em;margin:.3em 0}} .dpoq-about{{color:var(--dpoq-quiet);overflow-wrap:anywhere}}
 .dpoq-page .dpoq-figure svg{{max-width:100%;height:auto}} .dpoq-page svg+svg{{display:none}}
 .dpoq-page .dpoq-table td,.dpoq-page .dpoq-table th{{white-space:normal;overflow-wrap:break-word}}

@@ -55,7 +55,7 @@ def page_of(log=None):
 
 def test_the_verdict_comes_before_every_number_and_picture():
     page, _ = page_of(LOG)
-    parts = ("<h1>", "What to do", "logged reward", "The plane", 'class="dpoq-pair"', "<h2>Numbers")
+    parts = ("<h1>", "What to do", "logged reward", "The plane", 'class="dpoq-pair"', '<h2 id="numbers">')
     order = [page.index(part) for part in parts]
     assert order == sorted(order)
     assert page.count("<figure") == 3
