@@ -121,6 +121,7 @@ class Tally:
             "facts": self.facts.facts(),
             "plane": self._plane(),
             "along": {side: _means(*self.along[side]) for side in SIDES},
+            "half_reach": {side: _half(self.along[side][1]) for side in SIDES},
             "worst_pairs": _sorted(self.worst),
             "steepest_tokens": _sorted(self.steepest),
             "not_scored": {
@@ -133,12 +134,16 @@ class Tally:
         }
 
     def _plane(self) -> list[list[float]]:
-        """Log-ratios of chosen and rejected, nats a token, of at most `DOTS` pairs spread over the file."""
+        """Log-ratios of chosen and rejected, nats a token, and the summed margin, of at most `DOTS` pairs."""
         column = {name: np.frombuffer(values, np.float32) for name, values in self.facts.columns.items()}
         n = len(column["chosen"])
         some = np.unique(np.linspace(0, n - 1, min(n, DOTS)).astype(int))
         by_token = [column[side][some] / column[f"{side}_tokens"][some] for side in SIDES]
-        return np.round(np.array(by_token, dtype=float).T, 5).tolist()
+        margins = self.beta * (column["chosen"][some] - column["rejected"][some])
+        return [
+            [round(x, 5), round(y, 5), round(margin, 6)]
+            for x, y, margin in np.array([*by_token, margins], dtype=float).T.tolist()
+        ]
 
     def _parts(self) -> list[dict]:
         """Mean reward of each part by side, for all replies and for those of each length."""
@@ -193,6 +198,11 @@ def _means(sums: np.ndarray, replies: np.ndarray) -> list[float]:
     """Mean r_hat at each place that at least a tenth of the replies reach."""
     there = replies >= max(replies[0] / 10, 1)
     return np.round(sums[there] / replies[there], 6).tolist()
+
+
+def _half(replies: np.ndarray) -> int:
+    """The last place that at least half the replies reach."""
+    return int(np.count_nonzero(replies >= max(replies[0] / 2, 1)))
 
 
 def length_group(n: int) -> str:

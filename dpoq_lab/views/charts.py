@@ -28,7 +28,8 @@ LOOKS = (MORE, LESS, GREY, INK)
 @dataclass(frozen=True)
 class Series:
     """Values `y` at `x`, (n,) each; NaN or None: nothing there. `half` (n,) draws whiskers y +- half, `seeds`
-    (n, k) a small dot a seed, `hovers` (n,) what a point says under the mouse, unescaped."""
+    (n, k) a small dot a seed, `hovers` (n,) what a point says under the mouse, `tags` (n,) what stands beside
+    it, in place of the series' name; both unescaped."""
 
     name: str
     x: Sequence[float]
@@ -38,17 +39,19 @@ class Series:
     half: Sequence[float] = ()
     seeds: Sequence[Sequence[float]] = ()
     hovers: Sequence[str] = ()
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis from `low` to `high`; with `names` a category each at 0, 1, 2, ..."""
+    """An axis from `low` to `high`; with `names` a category each at 0, 1, 2, ...; `zero` marks an x of 0."""
 
     title: str
     low: float
     high: float
     log: bool = False
     names: Sequence[str] = ()
+    zero: bool = False
 
     def share(self, value: float) -> float:
         """Where a value lies between the axis's ends, 0 to 1."""
@@ -114,12 +117,25 @@ def chart(
     height: float = 360,
 ) -> Figure:
     """The series on their axes; `data` has them by name."""
-    named = [s for s in series if s.marks != "dots" and _last(s)]
-    points = [s for s in series if s.marks == "dots"]
+    named = [s for s in series if s.marks != "dots" and not s.tags and _last(s)]
+    points = [s for s in series if s.marks == "dots" and not s.tags]
     right = 22 + LETTER * max((len(s.name) for s in named), default=0)
-    frame = _Frame(x, y, 74, 14 + (26 if points else 0), width - 74 - right, height)
-    parts = [frame.axes(), *(frame.series(s) for s in series), frame.end_names(named), key(points, 74)]
+    rows = _rows(points, width - 74)
+    frame = _Frame(x, y, 74, 14 + 26 * len(rows), width - 74 - right, height)
+    parts = [frame.axes(), *(frame.series(s) for s in series), frame.end_names(named), frame.tags(series)]
+    parts += [f'<g transform="translate(0,{26 * k})">{key(row, 74)}</g>' for k, row in enumerate(rows)]
     return Figure("".join(parts), width, height, alt, reading, {s.name: s for s in series})
+
+
+def _rows(series: Sequence[Series], width: float) -> list[list[Series]]:
+    """The entries of a key, in as many rows as they need."""
+    rows: list[list[Series]] = []
+    for s in series:
+        if rows and sum(46 + LETTER * len(each.name) for each in [*rows[-1], s]) <= width:
+            rows[-1].append(s)
+        else:
+            rows.append([s])
+    return rows
 
 
 def _last(s: Series) -> tuple[float, float] | None:
@@ -150,7 +166,8 @@ class _Frame:
         parts = []
         for value, text in self.x.ticks():
             px, _ = self.place(value, self.y.low)
-            parts.append(line(px, self.top, px, bottom, "dpoq-grid") if not self.x.names else "")
+            kind = "dpoq-zero" if self.x.zero and value == 0 else "dpoq-grid"
+            parts.append(line(px, self.top, px, bottom, kind) if not self.x.names else "")
             parts.append(label(px, bottom + 20, text, "middle", "quiet"))
         for value, text in self.y.ticks():
             _, py = self.place(self.x.low, value)
@@ -191,6 +208,25 @@ class _Frame:
             label(right, y + 5, series[i].name, "start", f"fill {series[i].look.colour}")
             for y, (_, i) in zip(at, ends, strict=True)
         )
+
+    def tags(self, series: Sequence[Series]) -> str:
+        """What stands beside points: below them to the right, or to the left where there is no room."""
+        found = []
+        for s in series:
+            for x, y, tag in zip(s.x, s.y, s.tags or [""] * len(s.x), strict=True):
+                if tag:
+                    px, py = self.place(x, y)
+                    found.append((py + 19, px, tag, s.look.colour))
+        found.sort()
+        right, bottom = self.left + self.width, self.top + self.height
+        parts = []
+        for y, (_, px, tag, colour) in zip(
+            spread([f[0] for f in found], LINE, self.top + 14, bottom - 6), found, strict=True
+        ):
+            fits = px + 8 + LETTER * len(tag) < right
+            place = (px + 8, y, tag, "start") if fits else (px - 8, y, tag, "end")
+            parts.append(label(*place, f"fill {colour}"))
+        return "".join(parts)
 
 
 def spread(places: Sequence[float], least: float, low: float, high: float) -> list[float]:

@@ -13,6 +13,7 @@ def pair_curves(
     rejected: Sequence[float],
     steps: Sequence[int] = (),
     difference: str = "margin",
+    width: float = 760,
 ) -> Figure:
     """Chosen, rejected and their difference, by that name; default: every step. `title` names the y axis."""
     steps = steps or range(len(chosen))
@@ -25,6 +26,7 @@ def pair_curves(
         axis(title, [*chosen, *rejected, *gap], include=[0.0]),
         f"{title} of chosen and rejected replies, and their {difference}, by optimiser step",
         curves_reading(title, steps, series),
+        width=width,
         height=340,
     )
 

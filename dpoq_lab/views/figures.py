@@ -34,10 +34,10 @@ class Figure:
         what = f'xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}"'
         return f"<svg {what}>{self.body}</svg>"
 
-    def html(self) -> str:
-        """The reading and the picture below it."""
+    def html(self, narrow: str = "") -> str:
+        """The reading and the picture below it; on a page a phone gets the picture `narrow` in its place."""
         reading = f'<figcaption class="dpoq-reading">{escape(self.reading)}</figcaption>'
-        return box(f'<figure class="dpoq-figure">{reading}{self.svg()}</figure>')
+        return box(f'<figure class="dpoq-figure">{reading}{self.svg()}{narrow}</figure>')
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from dpoq_lab.credit import TRUTHS, credit_rows
 from dpoq_lab.summary import PARTS
 from dpoq_lab.views.tables import Table
-from dpoq_lab.views.token_view import signed, visible
+from dpoq_lab.views.token_view import exact, signed, visible
+
+SMALLEST = "smallest summed margin first"  # how the worst pairs are ordered
 
 
 def sentences(summary: dict) -> list[str]:
@@ -44,7 +46,7 @@ def numbers_table(summary: dict) -> Table:
         ("ranked right by likelihood alone", _accuracy(summary["pair_accuracy_by_likelihood"])),
         ("reward of chosen", signed(summary["chosen_reward_sum_mean"])),
         ("reward of rejected", signed(summary["rejected_reward_sum_mean"])),
-        ("margin", signed(summary["margin_mean"])),
+        ("margin", exact(summary["margin_mean"])),
         *((f"{side} less likely", f"{falls[side]['share']:.0%}") for side in falls),
         ("KL(pi_ref || pi) a token", f"{summary['kl_ref_pi_token_mean']:.4f}"),
         ("KL(pi || pi_ref) a token", f"{summary['kl_pi_ref_token_mean']:.4f}"),
@@ -128,15 +130,20 @@ def steepest_table(steepest: list[dict]) -> Table:
 
 
 def _moved(moved: list) -> str:
-    return ", ".join(f"{visible(token)} ({pi_ref:.2g} \u2192 {pi:.2g})" for token, pi_ref, pi in moved[:2])
+    return ", ".join(
+        f"{visible(token)} ({_few(pi_ref)}\u00a0\u2192\u00a0{_few(pi)})" for token, pi_ref, pi in moved[:2]
+    )
+
+
+def _few(share: float) -> str:
+    """Two digits, in which no line breaks."""
+    return f"{share:.2g}".replace("-", "\u2212")
 
 
 def worst_table(worst: list[dict]) -> Table:
     """The pairs of the smallest margin."""
-    rows = [(str(row["pair"]), row["where"], signed(row["margin"])) for row in worst]
-    return Table(
-        [("pair", "place", "margin"), *rows], left=2, caption="The pairs that the policy gets most wrong"
-    )
+    rows = [(str(row["pair"]), row["where"], exact(row["margin"])) for row in worst]
+    return Table([("pair", "place", "margin"), *rows], left=2, caption=f"Pairs, {SMALLEST}")
 
 
 def truncated_line(summary: dict) -> str:

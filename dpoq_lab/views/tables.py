@@ -16,7 +16,7 @@ Rows = Sequence[Sequence[str]]
 class Table:
     """Rows of texts, the first of them the head; a row of one text is a heading.
 
-    `meanings` says what a text means to whoever points at it, or reaches it by Tab.
+    `meanings` says what a text means to whoever points at it where it first stands, or reaches it by Tab.
     `print` gives lines with aligned columns, the first `left` to the left; `show` the same in HTML.
     """
 
@@ -36,24 +36,29 @@ class Table:
     def html(self) -> str:
         """The table for people, escaped."""
         head, *rest = self.rows
-        lines = self._line(head, "th") + "".join(self._line(row, "td") for row in rest)
+        said: set[str] = set()
+        lines = self._line(head, "th", said) + "".join(self._line(row, "td", said) for row in rest)
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         return box(f'<table class="dpoq-table">{caption}{lines}</table>', "dpoq-scroll")
 
-    def _line(self, row: Sequence[str], kind: str) -> str:
+    def _line(self, row: Sequence[str], kind: str, said: set[str]) -> str:
         if len(row) == 1 < len(self.rows[0]):
             return f'<tr><th class="left" colspan="{len(self.rows[0])}">{escape(row[0])}</th></tr>'
         sides = [' class="left"' * (column < self.left) for column in range(len(row))]
-        cells = (f"<{kind}{side}>{self._cell(text)}</{kind}>" for text, side in zip(row, sides, strict=True))
+        cells = (
+            f"<{kind}{side}>{self._cell(text, said)}</{kind}>" for text, side in zip(row, sides, strict=True)
+        )
         return f"<tr>{''.join(cells)}</tr>"
 
-    def _cell(self, text: str) -> str:
+    def _cell(self, text: str, said: set[str]) -> str:
+        """A text, with its meaning if it is not among those `said`, which grow."""
         meaning = self.meanings.get(text)
-        if not meaning:
+        if not meaning or text in said:
             return escape(text)
-        said = escape(meaning, quote=True)
+        said.add(text)
+        what = escape(meaning, quote=True)
         return (
-            f'<abbr class="dpoq-what" tabindex="0" title="{said}" data-means="{said}">{escape(text)}</abbr>'
+            f'<abbr class="dpoq-what" tabindex="0" title="{what}" data-means="{what}">{escape(text)}</abbr>'
         )
 
 

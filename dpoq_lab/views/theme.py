@@ -88,12 +88,24 @@ background:linear-gradient(to right,var(--dpoq-less-fill),var(--dpoq-paper),var(
 .dpoq-what{{text-decoration:underline dotted;cursor:help}}
 .dpoq-what:focus::after{{content:attr(data-means);display:block;max-width:24em;white-space:normal;
 text-align:left;font-weight:400;color:var(--dpoq-quiet)}}
-.dpoq-controls{{display:flex;flex-wrap:wrap;gap:.3em 1.5em;padding:.3em 0}}
+.dpoq-controls{{display:flex;flex-wrap:wrap;align-items:baseline;gap:.3em 1.5em;padding:.3em 0}}
 .dpoq-controls input,.dpoq-controls select{{font:inherit;color:inherit;background:var(--dpoq-paper);
 border:1px solid var(--dpoq-quiet);border-radius:4px;padding:.1em .4em;max-width:100%}}
-.dpoq-page h1{{font-size:1.7em;margin:.3em 0}} .dpoq-page .dpoq-figure svg{{max-width:100%;min-width:500px;
-height:auto}}
-@media print{{.dpoq-controls,.dpoq-size{{display:none}} .dpoq-figure,.dpoq-pair{{break-inside:avoid}}}}
+.dpoq-page a{{color:inherit}}
+.dpoq-page h1{{font-size:1.7em;margin:.3em 0}} .dpoq-about{{color:var(--dpoq-quiet);overflow-wrap:anywhere}}
+.dpoq-page .dpoq-figure svg{{max-width:100%;height:auto}} .dpoq-page svg+svg{{display:none}}
+.dpoq-page .dpoq-table td,.dpoq-page .dpoq-table th{{white-space:normal;overflow-wrap:break-word}}
+@media (max-width:620px){{.dpoq-page .dpoq-figure svg:has(+svg){{display:none}}
+.dpoq-page .dpoq-figure svg+svg{{display:block}} .dpoq-page .dpoq-scroll{{background:
+linear-gradient(to right,var(--dpoq-paper),transparent) 0/2em 100% no-repeat local,
+linear-gradient(to left,var(--dpoq-paper),transparent) 100%/2em 100% no-repeat local,
+linear-gradient(to right,var(--dpoq-quiet),transparent) 0/.5em 100% no-repeat scroll,
+linear-gradient(to left,var(--dpoq-quiet),transparent) 100%/.5em 100% no-repeat scroll}}}}
+@media print,(max-width:620px){{.dpoq-page .dpoq-table td,.dpoq-page .dpoq-table th{{padding:.2em .3em;
+vertical-align:top;font-size:13px}}}}
+@media print{{.dpoq-controls,.dpoq-size{{display:none}} .dpoq-token,.dpoq-scale{{print-color-adjust:exact;
+-webkit-print-color-adjust:exact}} .dpoq-figure,.dpoq-pair,.dpoq-table{{break-inside:avoid}}
+h1,h2,h3,.dpoq-reading,.dpoq-caption,.dpoq-prompt{{break-after:avoid}}}}
 .dpoq-size{{font:inherit;color:inherit;background:none;border:1px solid var(--dpoq-quiet);border-radius:4px;
 padding:0 .5em;margin-left:1em;cursor:pointer}}
 .jp-CodeCell:has(.jp-InputPlaceholder) .jp-OutputArea pre{{font-size:13px;max-height:4.5em;overflow:auto;

@@ -13,7 +13,12 @@ from dpoq_lab.views.theme import box
 
 _LINES = Path(__file__).with_name("strip.js").read_text(encoding="utf-8").splitlines()
 _ACT = escape("\n".join(line for line in _LINES if not line.startswith("//")), quote=True)
-_LARGER = "document.body.classList.toggle(&quot;dpoq-large&quot;)"
+_LARGER = escape(  # and what was pressed stays where it was, whatever scrolls
+    "const y = this.getBoundingClientRect().top; document.body.classList.toggle('dpoq-large');"
+    " for (let e = this.parentElement; e; e = e.parentElement)"
+    " e.scrollTop += this.getBoundingClientRect().top - y",
+    quote=True,
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,13 @@ def signed(value: float) -> str:
     rounded = round(value, 2) + 0.0
     sign = "\u2212" if rounded < 0 else "+"
     return f"{sign}{abs(rounded):.2f}"
+
+
+def exact(value: float) -> str:
+    """`signed`, with two digits of what would round to zero: a margin of -0.002 is not +0.00."""
+    if value == 0 or not abs(value) < 0.005:
+        return signed(value)
+    return ("\u2212" if value < 0 else "+") + f"{abs(value):.2g}"
 
 
 def colour_share(value: float, limit: float) -> float:

@@ -67,6 +67,27 @@ def test_an_axis_holds_what_is_known_and_what_it_must_include():
     assert axis("x", []).high > axis("x", []).low
 
 
+def test_what_stands_beside_a_point_has_room_and_takes_the_place_of_the_name():
+    """The right edge is the plane's: no name stands there. A tag at the edge turns to the left."""
+    ends = Series("run", [0, 10, 10], [0, 100, 99], tags=["starts", "ends", ""])
+    tags = [e for e in elements(plot(ends, width=684), "text") if "fill" in e.get("class", "")]
+    assert [(e.text, e.get("text-anchor")) for e in tags] == [("ends", "end"), ("starts", "start")]
+    assert [float(e.get("x")) for e in tags] == [684 - 22 - 8, 74 + 8]
+
+
+def test_a_key_wider_than_the_figure_takes_two_rows():
+    series = [Series(name, [5], [50], marks="dots") for name in ("one", "two", "three")]
+    (_, wide), (_, narrow) = (places(plot(*series, width=width))[0] for width in (684, 260))
+    assert narrow > wide
+
+
+def test_the_zero_of_x_is_marked_where_it_is_asked_for():
+    series = Series("p", [-1, 1], [-1, 1])
+    for zero, marked in ((True, 2), (False, 1)):
+        figure = plot(series, x=Axis("x", -1, 1, zero=zero), y=Axis("y", -1, 1))
+        assert len(elements(figure, "path", "dpoq-zero")) == marked
+
+
 def test_categories_stand_at_their_names():
     figure = plot(
         Series("p", [0, 1], [1, 2], marks="dots"), x=named_axis("width", [5, 20]), y=Axis("y", 0, 3)

@@ -26,6 +26,11 @@ def test_names_are_escaped_and_numbers_signed():
     assert "EOS</td><td>\u22120.50</td><td>0.75</td>" in page
 
 
+def test_a_meaning_is_told_once_a_table():
+    page = Table([("truth", "n"), ("side", "1"), ("side", "2")], meanings={"side": "said once"}).html()
+    assert page.count("said once") == page.count('tabindex="0"') * 2 == 2  # for the mouse, and for Tab
+
+
 def test_one_table_is_text_for_a_comparison_and_html_for_people():
     table = Table([("", "R"), ("a kind",), ("<b>", "+1.00")], caption="a < b")
     assert str(table) == table.reading == text_table(table.rows)

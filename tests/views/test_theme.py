@@ -57,6 +57,11 @@ def test_the_sheet_follows_jupyterlab_and_on_a_page_of_its_own_the_system():
     assert "@media screen and (prefers-color-scheme:dark){.dpoq-page" in STYLE
 
 
+def test_paper_keeps_the_colours_that_mean_something():
+    printed = STYLE.partition("@media print{.dpoq-controls")[2]
+    assert ".dpoq-token,.dpoq-scale{print-color-adjust:exact" in printed
+
+
 def test_no_text_is_smaller_than_13_pixels():
     sizes = [float(part.split("px")[0].rsplit(":", 1)[-1]) for part in STYLE.split("font-size:")[1:]
              if part[:4].strip("0123456789.") .startswith("px")]  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpoq_lab.views.theme import STYLE
-from dpoq_lab.views.token_view import cells, colour_share, heat_map, legend, signed, strip, visible
+from dpoq_lab.views.token_view import cells, colour_share, exact, heat_map, legend, signed, strip, visible
 
 HOSTILE = '</script><img src=x onerror="alert(1)"><b>&amp;'
 
@@ -53,6 +53,12 @@ def test_white_space_and_eos_are_visible():
 def test_numbers_always_carry_their_sign():
     assert [signed(v) for v in (0.0, -0.0, 0.004, -0.004, 1.5, -1.5)] == [
         "+0.00", "+0.00", "+0.00", "+0.00", "+1.50", "\u22121.50",
+    ]  # fmt: skip
+
+
+def test_what_rounds_to_zero_keeps_two_digits_where_its_sign_counts():
+    assert [exact(v) for v in (0.0, -0.0023, 0.0023, -1e-6, -0.0051, float("nan"))] == [
+        "+0.00", "\u22120.0023", "+0.0023", "\u22121e-06", "\u22120.01", "+nan",
     ]  # fmt: skip
 
 
