@@ -6,6 +6,7 @@ refused by name. Tied weights, which are stored once, are not missing.
 
 import hashlib
 import json
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
-from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file
 
 INDEX = "model.safetensors.index.json"
 
@@ -34,13 +35,14 @@ def read(source: str, gguf: str | None = None, **options: Any) -> PreTrainedMode
         _refuse_pickle(source)
         options["use_safetensors"] = True
     with quiet():
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             source,
             trust_remote_code=False,  # transformers' default is to ask on the terminal
             ignore_mismatched_sizes=True,  # they are named below
             output_loading_info=True,
             **options,
         )
+    model, found = loaded
     _refuse_partial(found)
     _refuse_whole_numbers(Path(source), model)
     check_finite(model)
@@ -51,7 +53,7 @@ def read(source: str, gguf: str | None = None, **options: Any) -> PreTrainedMode
 def quiet() -> Iterator[None]:
     """Nothing that transformers and torch say of a folder while they read it: what matters is raised here."""
     shown = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
+    transformers_logging.set_verbosity(logging.CRITICAL)
     transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():

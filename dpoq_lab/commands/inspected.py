@@ -6,7 +6,7 @@ from dpoq_lab.records import read_json
 from dpoq_lab.summary import Picked
 from dpoq_lab.token_file import ScoredRow, read_rows
 
-NEEDED = {"policy", "beta", "facts", "plane", "along", "pair_accuracy"}
+NEEDED = {"policy", "beta", "facts", "plane", "along", "half_reach", "pair_accuracy"}
 
 
 class InspectedError(ValueError):

@@ -100,7 +100,7 @@ def test_the_public_record_of_a_healthy_looking_run_is_not_called_broken(tmp_pat
     assert [(f.cause, f.sure) for f in found.findings] == [("nothing wrong in the curves", "likely")]
 
 
-SUMMARY = ("policy", "facts", "plane", "along", "pair_accuracy")
+SUMMARY = ("policy", "facts", "plane", "along", "half_reach", "pair_accuracy")
 
 
 @pytest.mark.parametrize(
