@@ -174,7 +174,9 @@ def _number(row: dict, names: tuple[str, ...]) -> float | None:
     for name in names:
         try:
             return float(row[name])
-        except (KeyError, TypeError, ValueError, OverflowError):
+        except OverflowError:
+            return math.inf
+        except (KeyError, TypeError, ValueError):
             continue
     return None
 

@@ -233,7 +233,7 @@ def _stored_rows(chunk: Path, found: Found) -> Iterator[ScoredRow]:
 def _write(folder: Path, rows: Iterable[ScoredRow], beta: float, head: dict, found: Found) -> dict:
     """Write `FILES` into `folder` in one pass over the rows, through which `found` may fill; the summary."""
     tally, picked = Tally(beta), Picked(beta)
-    with (folder / "tokens.jsonl").open("w", encoding="utf-8") as stream:
+    with (folder / "tokens.jsonl").open("w", encoding="utf-8", errors="backslashreplace") as stream:
         for number, row in enumerate(rows):
             stream.writelines(lines(number, row, beta))
             tally.add(row)

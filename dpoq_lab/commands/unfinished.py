@@ -74,7 +74,7 @@ class Unfinished:
     def _write(self, name: str, lines: Iterable[str]) -> None:
         aside = self.folder / f"{name}.part"
         try:
-            with aside.open("w", encoding="utf-8") as stream:
+            with aside.open("w", encoding="utf-8", errors="backslashreplace") as stream:
                 stream.writelines(lines)
             aside.replace(self.folder / name)
         except OSError:  # a full disk, most often

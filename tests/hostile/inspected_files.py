@@ -59,4 +59,4 @@ def cases(rng: Random) -> Iterator[Case]:
     for name, change in BAD.items():
         yield Case(KIND, name, asked, several(start, change), REFUSED, "seen")
     yield Case(KIND, "as it is", asked, start, (0,), says="verdict")
-    yield Case(KIND, "with another beta", [*asked, "--beta", "5"], start, REFUSED, "beta")
+    yield Case(KIND, "with another beta", [*asked, "--beta", "5"], start, (0,), says="by beta 0.1, those of")
