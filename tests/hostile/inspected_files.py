@@ -34,12 +34,11 @@ BAD: dict[str, Lay] = {
             "facts": ([], None, 5, {"chosen": "x"}, {"chosen": None}, {}),
             "plane": (5, [[1]], None),
             "along": ("x", 5, {}),
-            "pair_accuracy": ("x", ...),
-            "pairs": (99,),
+            "pair_accuracy": ("x", {"pairs": 99}, ...),
         }.items()
         for value in values
     },
-    "of another policy": edited_json(TOLD, {"policy": "../b"}),
+    "of another policy": several(copied("../a", "run"), edited_json(TOLD, {"policy": "../b"})),
     "tokens missing": removed(TOKENS),
     "tokens empty": files({TOKENS: ""}),
     "tokens torn": cut(TOKENS, 0.6),
@@ -57,6 +56,6 @@ def cases(rng: Random) -> Iterator[Case]:
     start = several(copied("../seen", "seen"), copied("../stopped", "."))
     asked = ["diagnose", "run", "--inspected", "seen", "--out", "out"]
     for name, change in BAD.items():
-        yield Case(KIND, name, asked, several(start, change), REFUSED, "seen")
+        yield Case(KIND, name, asked, several(start, change), REFUSED, "b" if "policy" in name else "seen")
     yield Case(KIND, "as it is", asked, start, (0,), says="verdict")
     yield Case(KIND, "with another beta", [*asked, "--beta", "5"], start, (0,), says="by beta 0.1, those of")
