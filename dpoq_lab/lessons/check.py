@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 
 Case = tuple[Any, ...]
+Close = tuple[float, float]  # absolute, relative
+RETURNED: Close = (6e-4, 6e-4)  # by a function, which may round to three decimals
+TYPED: Close = (5e-3, 0.0)  # two decimals
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def judge(exercise: Exercise, answer: Any) -> str:
     )
     for case, given in stopped_first:
         wanted = exercise.solution(*deepcopy(case))
-        if not _same(given, wanted, 6e-4):
+        if not _same(given, wanted, RETURNED):
             inputs = zip(inspect.signature(exercise.solution).parameters, case, strict=False)
             where = ", ".join(f"{name} = {_short(value)}" for name, value in inputs)
             shown = f"\n  {where}:\n  yours {_short(given)}, expected {_short(wanted)}"
@@ -91,9 +94,9 @@ def _answered(answer: Callable, case: Case) -> Any:
 def _judge_value(exercise: Exercise, answer: Any) -> str:
     if answer is None or answer is ...:
         return NOT_ATTEMPTED
-    if _same(answer, exercise.solution, 5e-3):
+    if _same(answer, exercise.solution, TYPED):
         return CORRECT
-    found = (message for message, value in exercise.mistakes if _same(answer, value, 5e-3))
+    found = (message for message, value in exercise.mistakes if _same(answer, value, TYPED))
     return next((f"not correct: {message}" for message in found), OTHER + _entries(answer, exercise.solution))
 
 
@@ -103,7 +106,7 @@ def _entries(answer: Any, solution: Any) -> str:
         return ""
     if len(answer) != len(solution):
         return f"\n  yours has {len(answer)} entries, {len(solution)} are wanted"
-    right = [k for k, both in enumerate(zip(answer, solution, strict=True), 1) if _same(*both, 5e-3)]
+    right = [k for k, both in enumerate(zip(answer, solution, strict=True), 1) if _same(*both, TYPED)]
     return f"\n  right are the entries {', '.join(map(str, right)) or 'none'} of {len(solution)}"
 
 
@@ -114,13 +117,13 @@ def _name_mistake(exercise: Exercise, answers: list[Any]) -> str:
         return f"not correct: it stopped with {type(error).__name__}: {error}"
     for message, mistake in exercise.mistakes:
         both = zip(answers, exercise.cases, strict=True)
-        if all(_same(given, mistake(*deepcopy(case)), 6e-4) for given, case in both):
+        if all(_same(given, mistake(*deepcopy(case)), RETURNED) for given, case in both):
             return f"not correct: {message}"
     return OTHER
 
 
-def _same(given: Any, wanted: Any, close: float) -> bool:
-    """Equal up to `close`, absolute and relative; texts up to their case, collections part by part."""
+def _same(given: Any, wanted: Any, close: Close) -> bool:
+    """Equal up to `close`; texts up to their case, collections part by part."""
     if isinstance(wanted, str):
         return isinstance(given, str) and given.strip().casefold() == wanted.casefold()
     if isinstance(wanted, dict):
@@ -139,7 +142,7 @@ def _same(given: Any, wanted: Any, close: float) -> bool:
         given, wanted = _array(given), _array(wanted)
     except (TypeError, ValueError):
         return False
-    return given.shape == wanted.shape and np.allclose(given, wanted, rtol=close, atol=close)
+    return given.shape == wanted.shape and np.allclose(given, wanted, atol=close[0], rtol=close[1])
 
 
 def _array(value: Any) -> np.ndarray:

@@ -98,6 +98,42 @@ def test_a_right_answer_rounded_as_displayed_is_correct(name):
         assert judge(EXERCISES[name], rounded(solution, 2)) == CORRECT
 
 
+def a_hundredth_more(value):
+    """Every float of an answer times 1.01; counts and texts as they are."""
+    if isinstance(value, dict):
+        return {key: a_hundredth_more(part) for key, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(a_hundredth_more, value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(a_hundredth_more, value))
+    is_float = value.is_floating_point() if torch.is_tensor(value) else np.asarray(value).dtype.kind == "f"
+    return value * 1.01 if is_float else value
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_an_answer_that_is_off_by_a_hundredth_is_refused(name):
+    solution = EXERCISES[name].solution
+    if callable(solution):
+        found = judge(EXERCISES[name], lambda *case: a_hundredth_more(solution(*case)))
+        kept = [
+            str(solution(*case)) == str(a_hundredth_more(solution(*case))) for case in EXERCISES[name].cases
+        ]
+    else:
+        found, kept = (
+            judge(EXERCISES[name], a_hundredth_more(solution)),
+            [a_hundredth_more(solution) == solution],
+        )
+    assert (found == CORRECT) == all(kept)
+
+
+def test_most_exercises_have_a_hundredth_to_be_off_by():
+    def moves(exercise):
+        answers = [exercise.solution(*case) for case in exercise.cases] or [exercise.solution]
+        return any(str(a_hundredth_more(answer)) != str(answer) for answer in answers)
+
+    assert sum(map(moves, EXERCISES.values())) >= 0.75 * len(EXERCISES)
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_lesson_has_an_exercise_that_names_four_mistakes_or_more(folder):
     assert max(len(exercise.mistakes) for exercise in TABLES[folder].EXERCISES.values()) >= 4
