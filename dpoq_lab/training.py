@@ -82,7 +82,7 @@ def train(
         batches = [m for step in first_pass(order) for m in micro_batches(step, pairs, settings, accelerator)]
         pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings, batches, progress)
     data = _Data(pairs, pi_ref, pad_id)
-    optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0, fused=True)
     first, log = load_checkpoint(out, policy, optimizer) if resume and out else (0, [])
     if out is not None and accelerator.is_main_process:
         _write_log(out, log)

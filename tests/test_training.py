@@ -182,7 +182,7 @@ def test_a_step_of_plain_descent_is_as_long_as_clipping_allows(train_pairs, monk
     """SGD moves the weights by lr times the gradient, whose norm is clipped; Adam would hide its length."""
     policy = build_tiny()
     before = weights(policy).clone()
-    plain = lambda parameters, lr, weight_decay: torch.optim.SGD(parameters, lr)  # noqa: E731
+    plain = lambda parameters, lr, **options: torch.optim.SGD(parameters, lr)  # noqa: E731
     monkeypatch.setattr(training.torch.optim, "AdamW", plain)
     settings = replace(DPO_RUN, steps=1, warmup_steps=1, lr=0.5, clip=clip)
     record = train(policy, train_pairs, 1, settings)[0]
