@@ -272,7 +272,23 @@ class Copy:
         import pytest
 
         loaded = "ignore::pytest.PytestAssertRewriteWarning"  # of what this process has imported
-        sys.exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", loaded, "-m", "not browser and not trl", *tests])))
+        sys.exit(
+            int(
+                pytest.main(
+                    [
+                        "-x",
+                        "-q",
+                        "-p",
+                        "no:cacheprovider",
+                        "-W",
+                        loaded,
+                        "-m",
+                        "not browser and not trl",
+                        *tests,
+                    ]
+                )
+            )
+        )
 
     def catches(self, fault: Fault) -> bool:
         """Whether a test fails, or hangs, with the fault in place."""
