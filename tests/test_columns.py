@@ -314,3 +314,24 @@ READ = {  # name: usable and unusable pairs
 def test_files_from_the_wild(name):
     reading = read_pairs(CASES / name)
     assert (len(reading.pairs), len(reading.problems)) == READ[name]
+
+
+@pytest.mark.parametrize(
+    ("names", "of_first", "of_second"),
+    [
+        (("human_ref_A", "human_ref_B", "labels"), [1], [0]),
+        (("response_0", "response_1", "better_response_id"), [0], [1]),
+        (("response_a", "response_b", "winner"), ["model_a", "a"], ["model_b", "b"]),
+        (("response1", "response2", "overall_preference"), [-3, -2, -1], [1, 2, 3]),
+    ],
+)
+def test_every_label_prefers_its_reply(names, of_first, of_second):
+    first, second, label = names
+    replies = {"prompt": "Sky?", first: BLUE, second: SOUP}
+    for said_first, expected in ((of_first, (BLUE, SOUP)), (of_second, (SOUP, BLUE))):
+        for value in said_first:
+            pair = parse_pair(replies | {label: value})
+            assert (pair.chosen, pair.rejected) == expected, value
+    for value in ("neither", 7, [1], {}):
+        with pytest.raises(FieldError, match=f"it prefers neither of {first} and {second}"):
+            parse_pair(replies | {label: value})

@@ -156,7 +156,7 @@ def test_of_equally_steep_tokens_the_first_comes_first(monkeypatch):
 
 
 def test_the_reward_along_the_replies_ends_where_fewer_than_a_tenth_reach(monkeypatch):
-    """Ten replies of two tokens, one of them of three; of twenty, one is too few; places beyond are not kept."""
+    """One of ten replies has a third token; one of twenty is too few; places beyond are not kept."""
     short, long = scored([1, 2], [1.0, 2.0]), scored([1, 2, 3], [1.0, 2.0, 4.0])
     assert summarise([(long, short), *[(short, short)] * 9], 0.5)["along"] == {
         "chosen": [0.5, 1.0, 2.0],

@@ -69,7 +69,7 @@ def test_no_text_is_smaller_than_13_pixels():
 
 
 def test_sizes_that_drawings_are_made_for():
-    """Letters of figures are 15 pixels, for which `charts.LETTER` is 8.2; tokens 16, and 24 for presenting."""
+    """Letters of figures are 15 pixels, for which `charts.LETTER` is 8.2; those of tokens 16."""
     assert ".dpoq-figure svg{display:block;font:15px system-ui" in STYLE
     assert "--dpoq-type:16px" in STYLE
 

@@ -119,7 +119,7 @@ def test_the_legend_has_the_switch_to_the_size_for_presenting():
 
 
 def test_a_strip_carries_its_moves_and_none_of_their_comments():
-    """`strip.js` without the lines that begin as comments; the first token is reached by Tab, or the chosen one."""
+    """`strip.js` without its comments; Tab reaches the first token."""
     page = strip(cells(["a", "b"], [1.0, -1.0], 2.0), "x")
     assert "ArrowRight" in page
     assert 'onkeydown="this.onclick(event)"' in page
