@@ -31,8 +31,9 @@ from fault_kinds import PACKAGE, ROOT, Fault, drawn, modules
 TESTS = {
     "__init__.py": ["test_face.py"],
     "checkpoints.py": ["test_training.py"],
-    "facts.py": ["test_summary.py"],
+    "encoding.py": ["test_chat.py"],
     "paths.py": ["test_readme.py"],
+    "records.py": ["test_provenance.py"],
     "commands/cli.py": ["commands/test_options.py"],
     "commands/contact_sheet.py": ["test_readme.py"],
     "commands/inspect.py": ["commands/test_inspect_by_hand.py"],

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from chat_templates import styled
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
@@ -16,6 +17,7 @@ from dpoq_lab.encoding import (
     encode_response,
     flaw_mask,
     pad_id,
+    stop_ids,
 )
 from dpoq_lab.models import tiny_tokenizer
 from dpoq_lab.preferences import Pair
@@ -185,3 +187,11 @@ def test_bos_stands_before_both_when_the_tokenizer_adds_it():
 def test_byte_level_pieces_of_one_character_are_shown_as_bytes():
     response = encode_response(TINY, CHAT, "\U0001f600", 99)
     assert response.tokens[1:-1] == ["\u27e8byte\u27e9"] * (len(response.ids) - 2)
+
+
+def test_generation_stops_at_eos_and_at_the_last_token_of_an_end_of_turn():
+    """A template that ends no turn with a token has EOS alone; one whose end of turn is another has both."""
+    for style, name in (("ChatML", "<|im_end|>"), ("Gemma", "<end_of_turn>")):
+        tokenizer = styled(style)
+        end = tokenizer.convert_tokens_to_ids(name)
+        assert stop_ids(tokenizer) == list(dict.fromkeys([tokenizer.eos_token_id, end]))

@@ -120,7 +120,7 @@ def test_an_element_of_a_list_is_named_by_the_line_where_it_begins(tmp_path):
 
 def test_rows_in_memory_are_counted_from_one_and_keep_their_nulls():
     assert list(records([{"a": None}, {"a": 1}])) == [("row 1", {"a": None}), ("row 2", {"a": 1})]
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="a number"):
         records(3)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -163,6 +164,9 @@ def test_the_reward_along_the_replies_ends_where_fewer_than_a_tenth_reach(monkey
         "rejected": [0.5, 1.0],
     }
     assert summarise([(long, short), *[(short, short)] * 19], 0.5)["along"]["chosen"] == [0.5, 1.0]
+    one = scored([1], [1.0])  # twenty replies, half of one token: two must reach a place
+    found = summarise([(long, one), *[(short, one)] * 9, *[(one, one)] * 10], 0.5)["along"]["chosen"]
+    assert found == [0.5, 1.0]
     monkeypatch.setattr(summary, "PLACES", 2)
     assert summarise([(long, short)], 0.5)["along"]["chosen"] == [0.5, 1.0]
 
@@ -180,3 +184,15 @@ def test_a_page_shows_the_first_pairs_and_then_the_worst_of_the_others():
         picked.add(number, ScoredRow(str(number), "", (scored([1], [ratio]), down)))
     assert [(number, row.where) for number, row in picked.shown()] == [(0, "0"), (2, "2"), (4, "4")]
     assert Picked(0.1).sizes == (40, 10)
+
+
+def test_the_draw_is_of_as_many_places_as_there_are_pairs(monkeypatch):
+    """Algorithm R: pair n takes a place of n + 1, and stays only if it is one of those kept."""
+    monkeypatch.setattr(summary, "KEPT", 2)
+    asked, places = [], iter([1, 2, 0])
+    tally = summary.Tally(1.0)
+    tally.draws = SimpleNamespace(randrange=lambda n: (asked.append(n), next(places))[1])
+    for number in range(5):
+        tally._keep(number, (CHOSEN, REJECTED), changed_sides((CHOSEN, REJECTED)))
+    assert asked == [3, 4, 5]
+    assert [number for number, _ in tally.kept] == [4, 2]

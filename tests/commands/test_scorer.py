@@ -85,12 +85,15 @@ def test_a_token_that_is_another_to_one_model_is_refused_by_its_pair(tiny, token
         models.ModelError, match=f"a:1: ref: its vocabulary is not the policy's .'x' is {used} "
     ):
         check_same_tokens(encoded, {used: "x"}, "ref")
-    small = models.tiny(seed=1)
-    small.config.vocab_size = max(
-        encoded[0].chosen.ids + encoded[0].rejected.ids + encoded[0].chosen.prompt_ids
-    )
-    with pytest.raises(
-        models.ModelError, match=f"reference: has {small.config.vocab_size} words, and the pair"
-    ):
-        Scorer(tiny, small, tokenizer).score([encoded[0].pair])
-    small.config.vocab_size += 1
+    used = encoded[0].chosen.ids + encoded[0].rejected.ids + encoded[0].chosen.prompt_ids
+    for size, known in ((max(used), False), (max(used) + 1, True)):
+        small = models.tiny(seed=1)
+        small.resize_token_embeddings(size)
+        scorer = Scorer(tiny, small, tokenizer)
+        if known:
+            assert len(scorer.score([encoded[0].pair])[1]) == 1
+        else:
+            with pytest.raises(
+                models.ModelError, match=f"a:1: reference: has {size} words, and the pair uses"
+            ):
+                scorer.score([encoded[0].pair])
