@@ -395,3 +395,12 @@ def test_the_flaws_of_each_side_are_its_own(side):
         with pytest.raises(FieldError) as error:
             parse_pair(STANDARD | {f"{side}_flaws": [span]})
         assert error.value.field == f"{side}_flaws"
+
+
+def test_a_system_column_that_the_messages_have_already_stands_once():
+    start = [{"role": "system", "content": "Be."}, {"role": "user", "content": "Q?"}]
+    for prompt in (start, start[1:]):
+        pair = parse_pair({"prompt": prompt, "chosen": "Yes.", "rejected": "No.", "system": "Be."})
+        assert pair.prompt == start
+    with pytest.raises(FieldError, match="is not what the system message says"):
+        parse_pair({"prompt": start, "chosen": "Yes.", "rejected": "No.", "system": "Do."})
