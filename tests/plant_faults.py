@@ -42,6 +42,7 @@ TESTS = {
     "commands/cli.py": ["commands/test_options.py"],
     "commands/contact_sheet.py": ["test_readme.py"],
     "commands/inspect.py": [BY_HAND],
+    "commands/inspected.py": ["commands/test_diagnose.py"],
     "commands/study.py": ["lessons/test_study.py"],
     "commands/train.py": ["commands/test_cli.py"],
     "search/mcts.py": ["lessons/l07_search/test_theory.py"],
