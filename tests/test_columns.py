@@ -395,3 +395,9 @@ def test_columns_that_are_not_read_are_noted_but_for_those_that_describe():
     assert parse_pair(row | quiet).notes == ()
     [note] = parse_pair(row | {"hint": "blue"}).notes
     assert "hint" in note
+
+
+def test_one_column_cannot_be_two_things():
+    for names in (("chosen_field", "rejected_field"), ("prompt_field", "chosen_field")):
+        with pytest.raises(ValueError, match="chosen"):
+            How(**dict.fromkeys(names, "a"))

@@ -404,3 +404,13 @@ def test_a_system_column_that_the_messages_have_already_stands_once():
         assert pair.prompt == start
     with pytest.raises(FieldError, match="is not what the system message says"):
         parse_pair({"prompt": start, "chosen": "Yes.", "rejected": "No.", "system": "Do."})
+
+
+def test_replies_to_messages_may_be_strings_which_are_the_assistants():
+    ask = [{"role": "user", "content": "Q?"}]
+    pair = parse_pair({"prompt": ask, "chosen": "Yes.", "rejected": "No."})
+    assert (pair.prompt, pair.chosen, pair.rejected) == (ask, "Yes.", "No.")
+    for side in ("chosen", "rejected"):
+        with pytest.raises(FieldError, match="is empty") as error:
+            parse_pair({"prompt": ask, "chosen": "Yes.", "rejected": "No.", side: " "})
+        assert error.value.field == side

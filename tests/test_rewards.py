@@ -122,3 +122,10 @@ def test_the_sizes_of_a_batch_are_the_callers(tiny, tokenizer, train_pairs, monk
     monkeypatch.setattr(rewards, "length_batches", lambda *given: (asked.append(given[1:]), whole(*given))[1])
     score_responses(tiny, tiny, tokenizer, [train_pairs[0].chosen], batch_size=3)
     assert asked == [(3, len(tokenizer))]
+
+
+def test_logits_take_128_mib_at_most_and_alternatives_are_as_many_as_asked(tiny, tokenizer, train_pairs):
+    assert rewards.MOST_LOGITS * 4 == 128 * 2**20
+    for top in (0, 1, 2):
+        [scores] = score_responses(tiny, build_tiny(seed=1), tokenizer, [train_pairs[0].chosen], top=top)
+        assert {len(each) for each in scores.top_policy + scores.top_reference} == {top}

@@ -139,3 +139,13 @@ def test_a_table_is_without_its_nulls(tmp_path):
 def test_a_reason_is_the_first_line_of_an_error_or_its_kind():
     assert _reason(ValueError("one\ntwo")) == "one"
     assert _reason(KeyError()) == "KeyError"
+
+
+def test_what_is_no_json_is_told_in_the_parsers_words(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": }\n{"a": 1}\n')
+    first, second = (each for _, each in records(tmp_path / "a.jsonl"))
+    assert str(first) == f"{tmp_path}/a.jsonl:1: is not JSON: Expecting value"
+    assert second == {"a": 1}
+    (tmp_path / "b.json").write_text('[{"a": 1},\n{"a": }]')
+    first, second = (each for _, each in records(tmp_path / "b.json"))
+    assert (first, str(second)) == ({"a": 1}, f"{tmp_path}/b.json:2: is not JSON: Expecting value")

@@ -16,6 +16,7 @@ import json
 import math
 import re
 from html import unescape
+from inspect import Parameter, signature
 from statistics import stdev
 
 import pytest
@@ -23,7 +24,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from dpoq_lab import models
+from dpoq_lab.columns import How
 from dpoq_lab.commands import cli
+from dpoq_lab.commands.inspect import score
 
 IDS = {"b": 277, "c": 272, "a": 262}
 LN2, A, E = math.log(2), math.log(3 / 4), math.log(11 / 12)
@@ -415,3 +418,14 @@ def test_the_numbers_of_the_page(run):
         assert [" ".join(row) for row in rows[k][:most]] == as_printed[:most]
     assert len(rows[2]) == 1 + 8
     assert [row[0] for row in rows[3]] == ["pair", "1", "3", "0", "2"]
+
+
+def test_what_score_takes_if_nothing_is_said():
+    defaults = {name: p.default for name, p in signature(score).parameters.items()}
+    assert {name: value for name, value in defaults.items() if value is not Parameter.empty} == {
+        **{"tokenizer": None, "beta": 0.1, "max_length": 512, "whole_yield": False, "how": How()},
+        **{"limit": None, "dtype": "float32", "chat_template": None},
+    }
+    for beta, error in ((0, ValueError), (-1.0, ValueError), (math.inf, ValueError), (True, TypeError)):
+        with pytest.raises(error, match="beta is "):
+            score("tiny", "tiny", [], beta=beta)
