@@ -1,5 +1,6 @@
 """Generation in a conversation: a turn ends at the template's end of turn, and every prefix is read whole."""
 
+from inspect import signature
 from types import SimpleNamespace
 
 import pytest
@@ -91,3 +92,8 @@ def test_the_seed_decides_and_torchs_own_state_is_kept():
     )
     assert one == again != other
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_is_sampled_if_nothing_is_said():
+    defaults = {name: p.default for name, p in signature(sample_rest).parameters.items()}
+    assert (defaults["max_new"], defaults["seed"]) == (60, 0)
