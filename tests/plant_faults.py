@@ -47,10 +47,10 @@ TESTS = {
     "commands/train.py": ["commands/test_cli.py"],
     "search/mcts.py": ["lessons/l07_search/test_theory.py"],
     "search/scorers.py": ["search/test_beams.py"],
-    "views/pair_pictures.py": ["views/test_report.py"],
-    "views/report.py": [BY_HAND],
-    "views/summary_view.py": ["views/test_report.py", BY_HAND],
-    "views/verdict.py": ["views/test_report.py"],
+    "views/pair_pictures.py": ["views/test_report.py", "views/test_report_by_hand.py"],
+    "views/report.py": ["views/test_report_by_hand.py", BY_HAND],
+    "views/summary_view.py": ["views/test_report.py", "views/test_report_by_hand.py", BY_HAND],
+    "views/verdict.py": ["views/test_report.py", "views/test_report_by_hand.py"],
 }
 HEAVY = """nbformat nbclient nbval.plugin hypothesis scipy.stats sklearn.metrics torch._dynamo datasets
 accelerate transformers.generation transformers.models.llama.modeling_llama"""

@@ -174,7 +174,7 @@ def test_the_reward_along_the_replies_ends_where_fewer_than_a_tenth_reach(monkey
 def test_the_dots_of_the_plane_are_spread_over_the_file(monkeypatch):
     monkeypatch.setattr(summary, "DOTS", 3)
     pairs = [(scored([1, 2], [k, k]), scored([1], [-3.0 * k])) for k in (0.0, 1.0, 2.0, 3.0, 4.0)]
-    assert summarise(pairs, 0.1)["plane"] == [[0.0, 0.0], [2.0, -6.0], [4.0, -12.0]]
+    assert summarise(pairs, 0.1)["plane"] == [[0.0, 0.0, 0.0], [2.0, -6.0, 1.0], [4.0, -12.0, 2.0]]
 
 
 def test_a_page_shows_the_first_pairs_and_then_the_worst_of_the_others():

@@ -221,7 +221,9 @@ def test_the_facts_that_are_diagnosed(run):
         [column / len(reply) for column, reply in ((good, pair[0]), (bad, pair[1]))]
         for good, bad, pair in zip(*columns.values(), PAIRS, strict=True)
     ]
-    assert_same([[round(x, 5) for x in dot] for dot in plane], summary["plane"])
+    dots = [[*(round(x, 5) for x in dot), margin] for dot, margin in zip(plane, MARGINS, strict=True)]
+    assert_same(summary["plane"], dots)
+    assert summary["half_reach"] == {"chosen": 3, "rejected": 5}  # places that two of four reach
 
 
 # reply, its steepest token and its place: "c" in five replies, then " b" in two, then " a"
@@ -309,7 +311,7 @@ pair  side      token  log pi/pi_ref  gained most there                       lo
 0     rejected  2: .c          -1.39    .b (0.25 > 0.5)  .c (0.25 > 0.063), .a (0.13 > 0.094)
 1     chosen    0: .c          -1.39    .b (0.25 > 0.5)  .c (0.25 > 0.063), .a (0.13 > 0.094)
 
-The pairs that the policy gets most wrong
+Pairs, smallest summed margin first
 pair  place          margin
 1     pairs.jsonl:3   -1.59
 3     pairs.jsonl:5   +0.69
@@ -331,7 +333,7 @@ out/report.html"""
 
 def plain(text):
     """The theme's signs as a keyboard has them: minus, the dot of a space, the arrow."""
-    return text.replace("\u2212", "-").replace("\u00b7", ".").replace("\u2192", ">")
+    return text.replace("\u2212", "-").replace("\u00b7", ".").replace("\u2192", ">").replace("\u00a0", " ")
 
 
 def test_what_is_printed(run):
@@ -373,8 +375,11 @@ def test_the_strips_of_the_page(run):
     rewards = {"chosen": sums(CHOSEN), "rejected": sums(REJECTED)}
     for k, section in enumerate(sections):
         margin, words = MARGINS[k], len("".join(PAIRS[k]))
-        carried = re.match(r'data-number="(\d)" data-margin="([-.\d]+)" data-wrong="([-.\d]+)">', section)
-        assert list(map(float, carried.groups())) == pytest.approx([k, margin, margin / words], abs=5e-6)
+        carried = re.match(
+            r'data-number="(\d)" data-margin="([-.\d]+)" data-wrong="([-.\d]+)" data-text="([^"]*)">', section
+        )
+        assert carried[4].split(" | ") == [text(reply) for reply in PAIRS[k]]
+        assert list(map(float, carried.groups()[:3])) == pytest.approx([k, margin, margin / words], abs=5e-6)
         head, prompt, *_ = shown(section[carried.end() :])
         assert (head, prompt) == (f"Pair {k}: margin {margin:+.2f}", PROMPTS[k])
         captions = re.findall(r'<div class="dpoq-caption">(.*?)</div>', section)
@@ -407,9 +412,11 @@ replies differ in|51% of tokens"""
 
 def test_the_numbers_of_the_page(run):
     """The same as printed, and each with a name; the lists are longer."""
-    numbers = page_of(run).partition("<h2>Numbers</h2>")[2]
+    numbers = page_of(run).partition('<h2 id="numbers">Numbers</h2>')[2]
     line, *tables = re.split(r"<table[^>]*>", numbers)
-    assert shown(line) == ["policy tuned, reference base, pairs pairs.jsonl, beta 0.5"]
+    assert shown(line) == []
+    about = '<p class="dpoq-about">Policy tuned, reference base, pairs pairs.jsonl, beta 0.5</p>'
+    assert about in page_of(run)
     rows = [[shown(row) for row in re.findall(r"<tr>(.*?)</tr>", table)] for table in tables]
     assert ["|".join(row) for row in rows[0]] == NUMBERS.split("\n")
     printed = [re.split("\n", table)[1:] for table in TABLES.strip("\n").split("\n\n")]

@@ -203,6 +203,7 @@ path dpoq-line less M74.0 40.0L124.0 80.0L174.0 50.0 8 5
 path dpoq-dot fill grey translate(124.0,90.0) M-5 -5h10v10h-10z
 text 182.0 45.0 start fill more | ab
 text 182.0 64.0 start fill less | cd
+g translate(0,0)
 path dpoq-dot fill grey translate(82.0,15.0) M-5 -5h10v10h-10z
 text 96.0 20.0 start fill grey | e
 """

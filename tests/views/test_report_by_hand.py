@@ -1,4 +1,4 @@
-"""The report's parts by hand: the verdict, the plane, the rewards along a reply, the lines above the numbers."""
+"""The report's parts by hand: the verdict, the plane, rewards along a reply, lines above the numbers."""
 
 from dataclasses import replace
 
@@ -80,8 +80,8 @@ def test_the_curves_of_a_run_are_by_its_own_steps():
 
 def test_the_lines_above_the_numbers():
     """What was scored; what was cut; what TRL scores and this does not, once each."""
-    page, summary = page_of()
-    assert "1 pairs have a reply that was cut off: its sum lacks the end" in page
+    said = "1 pairs have a reply that was cut off: its sum lacks the end"
+    assert truncated_line({"truncated": 1}) == said
     assert truncated_line({"truncated": 0}) == ""
     names = {"policy": "a", "reference": "b", "source": "c", "beta": 0.25}
     assert summary_line(names) == "policy a, reference b, pairs c, beta 0.25"
@@ -91,17 +91,24 @@ def test_the_lines_above_the_numbers():
         "responses. TRL scores it all; so does --whole-yield."
     )
     assert not_scored_line({"observations": 0, "responses": 8, "tails": {}}) == ""
-    row = summary["steepest_tokens"][0] | {"gained": [["a b", 0.25, 0.5], ["c", 0.1, 0.2], ["d", 0.0, 0.1]]}
-    assert steepest_table([row]).rows[1][4:] == ("a\u00b7b (0.25 \u2192 0.5), c (0.1 \u2192 0.2)", "")
+    row = {"pair": 0, "role": "chosen", "at": 1, "token": "a", "log_ratio": 1.0, "lost": []}
+    row |= {"gained": [["a b", 0.25, 0.5], ["c", 0.1, 0.2], ["d", 0.0, 0.1]]}
+    assert steepest_table([row]).rows[1][4:] == (
+        "a\u00b7b (0.25\u00a0\u2192\u00a00.5), c (0.1\u00a0\u2192\u00a00.2)",
+        "",
+    )
 
 
 def test_the_plane_whole():
     """Dots of both kinds in their colours, the mean, a cross at minus the KL a token, the run behind them."""
-    _, summary = page_of()
     facts = {"chosen": 2.0, "rejected": -6.0, "chosen_tokens": 4.0, "rejected_tokens": 2.0, "beta": 0.5}
     facts |= {"chosen_kl": 1.0, "rejected_kl": 5.0}
-    found = plane(summary | {"facts": facts, "plane": [[1.0, -1.0], [-2.0, 3.0], [0.5, 0.5]]})
+    found = plane(
+        SUMMARY | {"facts": facts, "plane": [[1.0, -1.0, 0.2], [-2.0, 3.0, -0.1], [0.5, 0.5, -0.3]]}
+    )
     series = {name: (list(s.x), s.look.colour, s.look.symbol, s.marks) for name, s in found.data.items()}
+    even = series.pop("chosen = rejected")
+    assert even == ([pytest.approx(-2.18), pytest.approx(1.18)], "grey", "circle", "line")  # of both axes
     assert series == {
         "ranked right": ([1.0], "more", "circle", "dots"),
         "wrong": ([-2.0, 0.5], "less", "diamond", "dots"),
@@ -109,8 +116,8 @@ def test_the_plane_whole():
         "text of pi_ref": ([-0.25], "ink", "cross", "dots"),
     }
     assert [list(found.data[name].y) for name in ("mean", "text of pi_ref")] == [[-3.0], [-2.5]]
-    assert [s.seeds for s in found.data.values()][:2] == [[[-1.0]], [[3.0], [0.5]]]
-    assert found.reading == (
+    assert [found.data[name].seeds for name in ("ranked right", "wrong")] == [[[-1.0]], [[3.0], [0.5]]]
+    assert found.reading.startswith(
         "Chosen moved by +0.50 and rejected by \u22123.00 nats a token; text such as the reference writes by "
         "\u22120.25 and \u22122.50 at the same places (the cross)."
     )
@@ -118,22 +125,33 @@ def test_the_plane_whole():
     titles = [text for text in texts(found) if text.startswith("change of")]
     assert titles == ["change of log pi(chosen), nats a token", "change of log pi(rejected)"]
     log = Log([{"chosen": 1.0, "rejected": -2.0}, {"chosen": 3.0, "rejected": -4.0}], None)
-    run = plane(summary | {"facts": facts, "plane": [[1.0, -1.0]]}, log).data["the run"]
+    run = plane(SUMMARY | {"facts": facts, "plane": [[1.0, -1.0, 0.2]]}, log).data["the run"]
     assert (run.x, run.y) == ([0.5, 0.5, 1.5], [-2.0, -2.0, -4.0])
     assert (
-        "the run" not in plane(summary | {"facts": facts | {"beta": 0.0}, "plane": [[1.0, -1.0]]}, log).data
+        "the run"
+        not in plane(SUMMARY | {"facts": facts | {"beta": 0.0}, "plane": [[1.0, -1.0, 0.2]]}, log).data
     )
 
 
+def means(chosen, rejected, half_chosen, half_rejected):
+    return {
+        "along": {"chosen": chosen, "rejected": rejected},
+        "half_reach": {"chosen": half_chosen, "rejected": half_rejected},
+    }
+
+
 def test_along_the_replies_whole():
-    found = along({"chosen": [0.5, -0.25], "rejected": [0.1, -0.5, 0.2]})
+    found = along(means([0.5, -0.25], [0.1, -0.5, 0.2], 1, 2))
     assert {name: (list(s.x), list(s.y), s.look.colour) for name, s in found.data.items()} == {
         "chosen": ([1, 2], [0.5, -0.25], "more"),
         "rejected": ([1, 2, 3], [0.1, -0.5, 0.2], "less"),
+        "half reach this far": ([1, 2], [0.5, -0.5], "ink"),
     }
-    assert found.reading == "The lowest mean reward is \u22120.50 nats, at token 2 of the rejected replies."
-    up = along({"chosen": [0.5], "rejected": [0.7]})
-    assert up.reading == "The lowest mean reward is +0.50 nats, at token 1 of the chosen replies."
+    assert found.reading.startswith(
+        "The lowest mean reward is \u22120.50 nats, at token 2 of the rejected replies. Drawn as far"
+    )
+    up = along(means([0.5], [0.7], 1, 1))
+    assert up.reading.startswith("The lowest mean reward is +0.50 nats, at token 1 of the chosen replies. ")
     shown = texts(found)
     assert {"token of the reply", "mean r_hat", "1", "3", "0"} <= set(shown)
-    assert (found.height, along({"chosen": [], "rejected": []}).height) == (300, 300)
+    assert (found.height, along(means([], [0.7], 0, 1)).height) == (300, 300)
