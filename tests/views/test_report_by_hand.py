@@ -126,7 +126,7 @@ def test_the_plane_whole():
     assert titles == ["change of log pi(chosen), nats a token", "change of log pi(rejected)"]
     log = Log([{"chosen": 1.0, "rejected": -2.0}, {"chosen": 3.0, "rejected": -4.0}], None)
     run = plane(SUMMARY | {"facts": facts, "plane": [[1.0, -1.0, 0.2]]}, log).data["the run"]
-    assert (run.x, run.y) == ([0.5, 0.5, 1.5], [-2.0, -2.0, -4.0])
+    assert (list(run.x), list(run.y)) == ([0.5, 0.5, 1.5], [-2.0, -2.0, -4.0])
     assert (
         "the run"
         not in plane(SUMMARY | {"facts": facts | {"beta": 0.0}, "plane": [[1.0, -1.0, 0.2]]}, log).data
