@@ -90,3 +90,13 @@ def rows_of(record: Path) -> dict[str, set[str]]:
     """The names of the rows of each table that a study has written."""
     tables = json.loads(record.read_text(encoding="utf-8"))["tables"]
     return {table: set(rows) for table, rows in tables.items()}
+
+
+def drawing(svg):
+    """Each element of SVG on a line: its name, the values of its attributes, and what it says."""
+    root = ElementTree.fromstring(svg if svg.startswith("<svg") else f"<svg>{svg}</svg>")
+    lines = []
+    for e in list(root.iter())[1:]:
+        said = [f"| {text}" for text in (e.text, e.tail) if text and text.strip()]
+        lines.append(" ".join([e.tag.removeprefix(SVG), *e.attrib.values(), *said]).rstrip())
+    return lines

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dpoq_lab import models
 from dpoq_lab.adapters import base_of
@@ -98,6 +99,12 @@ def test_what_an_adapter_lacks_is_one_line(folders, monkeypatch):
     with pytest.raises(models.ModelError, match="names no base model"):
         models.load(str(folder / "adapter"))
     config.write_text(named)
+    weights = folder / "adapter" / "adapter_model.safetensors"
+    whole = load_file(weights)
+    save_file(whole | {"base_model.model.lm_head.odd": next(iter(whole.values())).clone()}, weights)
+    with pytest.raises(models.ModelError, match="odd: of no use to an adapter"):
+        models.load(str(folder / "adapter"))
+    save_file(whole, weights)
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(models.ModelError, match=r"needs the extra peft: pip install 'dpoq-lab\[peft\]'"):
         models.load(str(folder / "adapter"))

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab.chat import BoundaryError, render_chat
+from dpoq_lab.chat import BoundaryError, _stop_in, render_chat
 from dpoq_lab.encoding import Response, encode_pairs, encode_response, stop_ids
 from dpoq_lab.preferences import Pair, read_pairs
 
@@ -493,3 +493,16 @@ def test_an_argument_that_the_template_does_not_know_is_refused(name):
     pair = Pair(ASK, "Blue.", "Soup.", arguments={name: True})
     [problem] = encode_pairs(with_template(SWITCH), [pair], 999).refused
     assert problem.message == f"the chat template has no argument {name}"
+
+
+def test_a_turn_ends_with_eos_or_else_with_the_first_special_token():
+    """Where the special tokens begin after the words, and those up to EOS; what comes after is the tail."""
+    tokenizer = styled("ChatML")
+    end, start, eos = "<|im_end|>", "<|im_start|>", tokenizer.eos_token
+    assert _stop_in(f" \n{end}{start}", tokenizer) == (2, f"{end}{eos}"[: len(end)])
+    if eos != end:
+        assert _stop_in(f"{end}{eos}{start}", tokenizer) == (0, end + eos)
+    assert _stop_in(f"{eos}{start}{end}", tokenizer) == (0, eos)
+    assert _stop_in(" \n", tokenizer) == (0, "")
+    with pytest.raises(BoundaryError, match="ends a turn with text, not with a token: 'so'"):
+        _stop_in("so", tokenizer)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dpoq_lab.columns import FieldError, How
+from dpoq_lab.columns import REPLIES, SCORES, FieldError, How
 from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.messages import messages_in
 from dpoq_lab.models import load_tokenizer
@@ -314,3 +314,90 @@ READ = {  # name: usable and unusable pairs
 def test_files_from_the_wild(name):
     reading = read_pairs(CASES / name)
     assert (len(reading.pairs), len(reading.problems)) == READ[name]
+
+
+@pytest.mark.parametrize(
+    ("names", "of_first", "of_second"),
+    [
+        (("human_ref_A", "human_ref_B", "labels"), [1], [0]),
+        (("response_0", "response_1", "better_response_id"), [0], [1]),
+        (("response_a", "response_b", "winner"), ["model_a", "a"], ["model_b", "b"]),
+        (("response1", "response2", "overall_preference"), [-3, -2, -1], [1, 2, 3]),
+    ],
+)
+def test_every_label_prefers_its_reply(names, of_first, of_second):
+    first, second, label = names
+    replies = {"prompt": "Sky?", first: BLUE, second: SOUP}
+    for said_first, expected in ((of_first, (BLUE, SOUP)), (of_second, (SOUP, BLUE))):
+        for value in said_first:
+            pair = parse_pair(replies | {label: value})
+            assert (pair.chosen, pair.rejected) == expected, value
+    for value in ("neither", 7, [1], {}):
+        with pytest.raises(FieldError, match=f"it prefers neither of {first} and {second}"):
+            parse_pair(replies | {label: value})
+
+
+@pytest.mark.parametrize("names", REPLIES)
+def test_the_names_of_both_replies(names):
+    good, bad = names
+    pair = parse_pair({"prompt": "Sky?", good: BLUE, bad: SOUP})
+    assert (pair.chosen, pair.rejected) == (BLUE, SOUP)
+
+
+@pytest.mark.parametrize("names", SCORES)
+def test_the_names_of_both_ratings(names):
+    good, bad = names
+    row = {"prompt": "Sky?", "chosen": BLUE, "rejected": SOUP}
+    assert parse_pair(row | {good: 3, bad: 1.5}).scores == (3.0, 1.5)
+    for odd in ("3", None, True):
+        assert not parse_pair(row | {good: odd, bad: 1}).scores
+        assert not parse_pair(row | {good: 1, bad: odd}).scores
+
+
+def test_the_side_that_is_missing_is_named():
+    for given, missing in (({}, "chosen"), ({"chosen": BLUE}, "rejected"), ({"rejected": SOUP}, "chosen")):
+        with pytest.raises(FieldError) as error:
+            parse_pair({"prompt": "Sky?", **given})
+        assert error.value.field == missing
+
+
+def test_an_instruction_its_input_and_earlier_turns():
+    row = {"instruction": "Say it.", "output": "", "chosen": BLUE, "rejected": SOUP}
+    del row["output"]
+
+    def asked(**more):
+        return [(m["role"], m["content"]) for m in parse_pair(row | more).prompt]
+
+    assert asked(input="Sky") == [("user", "Say it.\n\nSky")]
+    assert asked(input="  ") == asked(input="") == [("user", "Say it.")]
+    turns = [["a", "b"], ["c", "d"]]
+    assert asked(input="", history=turns) == [
+        *(("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"), ("user", "Say it.")),
+    ]
+    assert asked(input="", system="Be.") == [("system", "Be."), ("user", "Say it.")]
+    for name, value in (("history", "a"), ("history", [["a"]]), ("system", 3), ("input", 3)):
+        with pytest.raises(FieldError) as error:
+            parse_pair(row | {"input": ""} | {name: value})
+        assert error.value.field == name
+
+
+def test_columns_that_are_not_read_are_noted_but_for_those_that_describe():
+    row = {"prompt": "Sky?", "chosen": BLUE, "rejected": SOUP}
+    quiet = {
+        "pair_id": "x",
+        "Lang-code": "en",
+        "margin": "1",
+        "flag": True,
+        "n": 3,
+        "none": None,
+        "empty": [],
+    }
+    assert parse_pair(row | quiet).notes == ()
+    [note] = parse_pair(row | {"hint": "blue"}).notes
+    assert "hint" in note
+
+
+def test_one_column_cannot_be_two_things():
+    for names in (("chosen_field", "rejected_field"), ("prompt_field", "chosen_field")):
+        with pytest.raises(ValueError, match="chosen"):
+            How(**dict.fromkeys(names, "a"))

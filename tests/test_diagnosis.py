@@ -141,3 +141,125 @@ def test_where_nothing_speaks_it_cannot_be_told():
 def test_pairs_alone_stand_in_for_the_end_of_the_curves():
     alone = PAIRS | {"beta": 0.5, "loss": 0.3, "chosen": -9.0, "k": 1.0}
     assert diagnose(alone).verdict == "too much pressure"  # 9 of 17 nats
+
+
+# a fact at the border of each test: a value at which the cause is silent, and one at which it speaks
+BORDERS = [
+    ("not finite", {}, "not_finite", 0.0, 0.01),
+    ("dropout in training", {"loss_start": 0.8, "chosen_start": -0.3}, "rejected_start", -0.15, -0.25),
+    ("dropout in training", {"chosen_start": -2.0, "rejected_start": -2.0}, "loss_start", 0.65, 0.73),
+    ("policy and reference do not begin alike", {}, "loss_start", LN2 - 0.029, LN2 - 0.031),
+    ("policy and reference do not begin alike", {}, "chosen_start", 0.5, 0.51),
+    ("policy and reference do not begin alike", {}, "rejected_start", -0.5, -0.51),
+    ("other tokens were trained than are scored", {}, "chosen_logged", -17.7, -17.8),
+    ("other tokens were trained than are scored", {}, "rejected_logged", -19.6, -19.5),
+    ("truncation", {}, "cut", 0.049, 0.05),
+    ("labels contradict each other", {}, "contradicted", 0.019, 0.02),
+    ("nothing learned", {"chosen_end": -0.1}, "rejected_end", -0.101, -0.1),
+    ("nothing learned", {"rejected_end": 0.1}, "chosen_end", 0.101, 0.1),
+    ("labels without signal", {"loss_end": 0.6, "reference_prefers_chosen": 0.5}, "accuracy_end", 0.81, 0.8),
+    ("labels without signal", {"accuracy_end": 0.7, "reference_prefers_chosen": 0.5}, "loss_end", 0.49, 0.5),
+    (
+        "labels without signal",
+        {"loss_end": 0.6, "accuracy_end": 0.7},
+        "reference_prefers_chosen",
+        0.576,
+        0.575,
+    ),
+    ("labels without signal", {"accuracy_end": 0.9}, "accuracy_held_out", 0.59, 0.58),
+    ("labels without signal", {"accuracy_held_out": 0.5}, "accuracy_end", 0.74, 0.75),
+    ("labels against the reference", {}, "reference_prefers_chosen", 0.351, 0.35),
+    ("too much pressure", {"loss_end": 0.65, "rejected_end": -4.0}, "chosen_end", -1.1, -1.0),
+    ("too much pressure", {"rejected_end": -4.0, "accuracy_end": 0.8}, "loss_end", 0.59, 0.6),
+    ("too much pressure", {"rejected_end": -4.0, "loss_end": 0.6}, "accuracy_end", 0.74, 0.75),
+    ("too much pressure", {"chosen_logged": -16.0, "chosen_rescored": -16.0}, "chosen_end", -1.99, -2.0),
+    ("displacement", {"chosen": -2.0, "chosen_kl": 2.2, "rejected": -5.0}, "changed", 0.21, 0.2),
+    ("displacement", {"changed": 0.1, "chosen_kl": 2.2, "rejected": -5.0}, "chosen", -0.19, -0.2),
+    ("displacement", {"changed": 0.1, "chosen": -2.0, "rejected": -6.0}, "chosen_kl", 1.39, 1.41),
+    ("weights in bf16", {}, "bf16_weights", 0.0, 1.0),
+    ("expected: the chosen reward falls with its reference", FITTED, "chosen", -0.19, -0.2),
+    ("expected: the chosen reward falls with its reference", FITTED, "k", 0.5, 0.51),
+    ("expected: the chosen reward falls with its reference", FITTED, "k", 1.6, 1.59),
+    ("expected: the chosen reward falls with its reference", FITTED, "ranked_right", 0.59, 0.6),
+    ("healthy", {}, "accuracy_end", 0.59, 0.6),
+    ("healthy", {}, "loss_end", 0.676, 0.675),
+    ("healthy", {"rejected_end": 0.2}, "chosen_end", 0.19, 0.2),
+]
+
+
+@pytest.mark.parametrize(("cause", "given", "name", "silent", "speaks"), BORDERS)
+def test_a_cause_begins_to_speak_at_its_border(cause, given, name, silent, speaks):
+    """Of 400 pairs three standard errors of a coin are 0.075; of errors of 0.1 and 0.2 three are 0.67."""
+    facts = CURVES | PAIRS | given
+    if "held_out" not in name and "accuracy_held_out" not in given:
+        assert "accuracy_held_out" not in facts
+    assert [cause in [f.cause for f in diagnose(facts | {name: x}).findings] for x in (silent, speaks)] == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cause", "given", "name", "likely", "clear"),
+    [
+        ("truncation", {}, "cut", 0.1, 0.101),
+        ("labels contradict each other", {}, "contradicted", 0.04, 0.041),
+        ("policy and reference do not begin alike", {}, "loss_start", LN2 - 0.099, LN2 - 0.101),
+        (
+            "dropout in training",
+            {"chosen_start": -2.0, "rejected_start": -2.0},
+            *("loss_start", LN2 + 0.099, LN2 + 0.101),
+        ),
+        (
+            "other tokens were trained than are scored",
+            {"rejected_logged": -20.2},
+            "chosen_logged",
+            -18.4,
+            -18.5,
+        ),
+        ("nothing learned", {"chosen_end": 0.0}, "rejected_end", -0.051, -0.049),
+        ("labels without signal", {"accuracy_held_out": 0.5}, "accuracy_end", 0.89, 0.91),
+        ("displacement", {"chosen": -2.0, "chosen_kl": 2.2, "rejected": -5.0}, "changed", 0.101, 0.099),
+        ("too much pressure", {"chosen_logged": -16.0, "chosen_rescored": -16.0}, "chosen_end", -4.0, -4.01),
+        ("too much pressure", {"loss_end": 0.65, "chosen_end": 0.0}, "rejected_end", -6.0, -6.1),
+        ("expected: the chosen reward falls with its reference", FITTED, "k", 0.74, 0.76),
+        ("expected: the chosen reward falls with its reference", FITTED, "k", 1.26, 1.24),
+    ],
+)
+def test_twice_the_border_is_clear(cause, given, name, likely, clear):
+    for value, sure in ((likely, "likely"), (clear, "clear")):
+        [found] = [f for f in diagnose(CURVES | PAIRS | given | {name: value}).findings if f.cause == cause]
+        assert found.sure == sure
+
+
+def test_the_evidence_with_its_numbers():
+    """Each number in its place: chosen and rejected, logged and scored here, differ."""
+
+    def because(**facts):
+        return diagnose(CURVES | PAIRS | facts).findings[0].because
+
+    assert because(loss_start=0.9, chosen_start=-1.0, rejected_start=-2.0) == (
+        "before the first update the loss is 0.900, where it must be ln 2 = 0.693, and policy and reference "
+        "differ by -1.00 nats a chosen and -2.00 a rejected reply, where it must be 0"
+    )
+    assert because(chosen_logged=-19.0, rejected_logged=-20.5).startswith(
+        "log pi_ref of the same pairs, nats a reply: chosen -19.00 logged, -17.10 scored here, rejected "
+        "-20.50 logged, -20.20 scored here; 8 standard errors apart"
+    )
+    assert because(chosen_end=0.02, rejected_end=-0.05).endswith("by less than 0.050 nats")
+    assert because(chosen_end=0.0, rejected_end=0.0).endswith("by less than 0.001 nats")
+    assert because(loss_end=0.65, chosen_end=-1.0, rejected_end=-5.0) == (
+        "the chosen reply is ahead in 90% of the pairs by 4.0 nats, and the loss is still 0.65: beta = 0.5 "
+        "calls for far more"
+    )
+    assert because(changed=0.05, chosen=-2.0, chosen_kl=2.2, rejected=-5.0) == (
+        "the two replies share 95% of their tokens; the chosen one fell by 2.0 nats while the margin grew "
+        "by 3.0"
+    )
+    assert because(chosen_end=-4.25).startswith(
+        "the chosen replies lost 4.2 nats, 25% of what the reference gave them (-17.0)"
+    )
+    assert because(**FITTED) == (
+        "the chosen replies fell by 0.80 nats; text that the reference itself would write fell by 1.00 at "
+        "the same places (k = 0.80)"
+    )

@@ -1,7 +1,10 @@
 """Tokens: the boundary holds, EOS is scored exactly once, padding never is."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from chat_templates import styled
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
@@ -10,12 +13,15 @@ from transformers import PreTrainedTokenizerFast
 from dpoq_lab.encoding import (
     EOS,
     BoundaryError,
+    EncodedPair,
     Response,
     collate,
     encode_pairs,
     encode_response,
     flaw_mask,
     pad_id,
+    stop_ids,
+    used_ids,
 )
 from dpoq_lab.models import tiny_tokenizer
 from dpoq_lab.preferences import Pair
@@ -185,3 +191,62 @@ def test_bos_stands_before_both_when_the_tokenizer_adds_it():
 def test_byte_level_pieces_of_one_character_are_shown_as_bytes():
     response = encode_response(TINY, CHAT, "\U0001f600", 99)
     assert response.tokens[1:-1] == ["\u27e8byte\u27e9"] * (len(response.ids) - 2)
+
+
+def test_generation_stops_at_eos_and_at_the_last_token_of_an_end_of_turn():
+    """A template that ends no turn with a token has EOS alone; one whose end of turn is another has both."""
+    for style, name in (("ChatML", "<|im_end|>"), ("Gemma", "<end_of_turn>")):
+        tokenizer = styled(style)
+        end = tokenizer.convert_tokens_to_ids(name)
+        assert stop_ids(tokenizer) == list(dict.fromkeys([tokenizer.eos_token_id, end]))
+
+
+def test_a_plain_response_whole():
+    """Prompt "ab", reply "cd", EOS: three actions, of which the last ends it; flaws count from the reply."""
+    tokenizer = letters([])
+    a, b, c, d = (tokenizer.convert_tokens_to_ids(x) for x in "abcd")
+    whole = encode_response(tokenizer, "ab", "cd", 99, flaws=((1, 2),))
+    assert (whole.prompt_ids, whole.ids, whole.text, whole.tail) == ([a, b], [c, d, 0], "cd", "")
+    assert whole.offsets == [(0, 1), (1, 2), (2, 2)]
+    assert (whole.actions, whole.ends, whole.eos_id) == ([True] * 3, (2,), 0)
+    assert (whole.flaws, whole.truncated, whole.n_actions) == (((1, 2),), False, 3)
+    for most, ids in ((5, [c, d, 0]), (4, [c, d]), (3, [c]), (2, []), (1, [])):
+        cut = encode_response(tokenizer, "ab", "cd", most)
+        assert (cut.ids, cut.truncated, cut.ends) == (ids, most < 5, (2,) * (most == 5))
+
+
+def test_eos_inside_a_reply_is_refused_but_where_the_whole_yield_is_scored():
+    tokenizer = letters([])
+    with pytest.raises(BoundaryError, match="end-of-text token before its end"):
+        encode_response(tokenizer, "ab", "c<eos>d", 99)
+    whole = encode_response(tokenizer, "ab", "c<eos>d", 99, whole_yield=True)
+    assert whole.ids.count(0) == 2
+    assert whole.ends == (1, 3)
+    assert encode_response(tokenizer, "ab", "cd<eos>", 99).ids.count(0) == 1  # its own end
+
+
+def test_what_fills_masked_places_is_a_token_of_every_model():
+    def model(size):
+        return SimpleNamespace(config=SimpleNamespace(vocab_size=size))
+
+    tokenizer = letters([])
+    tokenizer.pad_token = "z"
+    pad = tokenizer.convert_tokens_to_ids("z")
+    assert pad_id(tokenizer) == pad_id(tokenizer, model(pad + 1), None) == pad
+    assert pad_id(tokenizer, model(99), model(pad)) == pad_id(tokenizer, model(pad), model(99)) == pad - 1
+    bare = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
+    with pytest.raises(ValueError, match="neither a pad nor an EOS"):
+        pad_id(bare)
+
+
+def test_a_bos_that_the_prompt_has_is_not_doubled_and_turns_are_told_apart():
+    """Of turns beside a string each is said word for word; what the user says is no action."""
+    tokenizer = letters([])
+    turns = [
+        {"role": "assistant", "content": "c"},
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "d"},
+    ]
+    found = encode_response(tokenizer, "ab", turns, 99)
+    assert (found.text, found.actions) == ("cxd", [True, False, True, True])
+    assert used_ids([EncodedPair(found, found, None)]) == {*found.prompt_ids, *found.ids}

@@ -40,3 +40,13 @@ def test_a_step_is_divided_by_tokens_for_sft_and_by_pairs_for_the_others(train_p
 def test_a_record_has_the_name_and_the_numbers():
     assert described(CPL(0.2)) == {"name": "cpl", "beta": 0.2, "bias": 0.5}
     assert described(SFT()) == {"name": "sft"}
+
+
+def test_what_each_reads_needs_and_is_called():
+    both = ("chosen", "rejected")
+    assert [(o.name, o.sides, o.needs_reference) for o in (SFT(), DPO(), CPL())] == [
+        ("sft", ("chosen",), False),
+        ("dpo", both, True),
+        ("cpl", both, False),
+    ]
+    assert (DPO().beta, CPL().beta, CPL().bias) == (0.1, 0.1, 0.5)

@@ -354,3 +354,63 @@ def test_real_pairs_from_outside():
     assert (len(reading.pairs), len(reading.problems)) == (1094, 6)
     assert {problem.message for problem in reading.problems} == {"is equal to chosen"}
     assert str(reading.problems[0]) == f"{path}:856: rejected: is equal to chosen"
+
+
+def test_a_prompt_is_cut_off_only_where_both_replies_repeat_it():
+    """Flaws then count from the start of the whole text."""
+    whole = {"prompt": "Q?", "chosen": "Q? Yes.", "rejected": "Q? No.", "rejected_flaws": [[3, 5]]}
+    pair = parse_pair(whole)
+    assert (pair.chosen, pair.rejected, pair.rejected_flaws) == (" Yes.", " No.", ((1, 3),))
+    for changed in ({"chosen": " Yes."}, {"rejected": " No no."}):
+        pair = parse_pair(whole | changed)
+        assert (pair.chosen, pair.rejected) == tuple(
+            (whole | changed)[side] for side in ("chosen", "rejected")
+        )
+
+
+@pytest.mark.parametrize("side", ["chosen", "rejected"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        STANDARD,
+        {"instruction": "Q?", "input": "x", "output": " a", "chosen": " Yes.", "rejected": " No."},
+        {"chosen": "Q? Yes.", "rejected": "Q? No."},
+    ],
+)
+def test_the_side_that_is_no_text_is_named(record, side):
+    record = {key: value for key, value in record.items() if key != "output"} | {side: 7}
+    with pytest.raises(FieldError) as error:
+        parse_pair(record)
+    assert error.value.field == side
+
+
+@pytest.mark.parametrize("side", ["chosen", "rejected"])
+def test_the_flaws_of_each_side_are_its_own(side):
+    other = {"chosen": "rejected", "rejected": "chosen"}[side]
+    pair = parse_pair(STANDARD | {f"{side}_flaws": [[0, 2], [2, 3]]})
+    assert (getattr(pair, f"{side}_flaws"), getattr(pair, f"{other}_flaws")) == (((0, 2), (2, 3)), ())
+    end = len(STANDARD[side])
+    assert parse_pair(STANDARD | {f"{side}_flaws": [[0, end]]})
+    for span in ([0, end + 1], [-1, 2], [2, 2], [1], [1, 2, 3], [0.0, 1], [True, 2], "ab"):
+        with pytest.raises(FieldError) as error:
+            parse_pair(STANDARD | {f"{side}_flaws": [span]})
+        assert error.value.field == f"{side}_flaws"
+
+
+def test_a_system_column_that_the_messages_have_already_stands_once():
+    start = [{"role": "system", "content": "Be."}, {"role": "user", "content": "Q?"}]
+    for prompt in (start, start[1:]):
+        pair = parse_pair({"prompt": prompt, "chosen": "Yes.", "rejected": "No.", "system": "Be."})
+        assert pair.prompt == start
+    with pytest.raises(FieldError, match="is not what the system message says"):
+        parse_pair({"prompt": start, "chosen": "Yes.", "rejected": "No.", "system": "Do."})
+
+
+def test_replies_to_messages_may_be_strings_which_are_the_assistants():
+    ask = [{"role": "user", "content": "Q?"}]
+    pair = parse_pair({"prompt": ask, "chosen": "Yes.", "rejected": "No."})
+    assert (pair.prompt, pair.chosen, pair.rejected) == (ask, "Yes.", "No.")
+    for side in ("chosen", "rejected"):
+        with pytest.raises(FieldError, match="is empty") as error:
+            parse_pair({"prompt": ask, "chosen": "Yes.", "rejected": "No.", side: " "})
+        assert error.value.field == side

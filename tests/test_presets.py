@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dpoq_lab.commands.train import Request, settings_for
-from dpoq_lab.presets import PRESETS, PresetError, bf16_is_fast, find_preset
+from dpoq_lab.presets import PRESETS, WITHOUT_SMOLLM2, Preset, PresetError, bf16_is_fast, find_preset
 from dpoq_lab.training import train
 
 
@@ -69,3 +69,21 @@ def test_cuda_gives_the_metrics_of_the_cpu(train_pairs):
     log = train(build_tiny(), train_pairs, 1, settings)
     assert log[0]["loss_mean"] == pytest.approx(math.log(2), abs=1e-5)
     assert log[1]["loss_mean"] < log[0]["loss_mean"] + 0.1
+
+
+def test_the_sizes_of_every_preset():
+    """Model, steps of SFT and DPO, pairs a step and at once, both rates, bfloat16."""
+    tiny, large = (2e-3, 1e-4), (6e-6, 6e-6)
+    sizes = {
+        name: (p.model, p.sft_steps, p.dpo_steps, p.batch_size, p.micro_batch, p.sft_lr, p.dpo_lr, p.bf16)
+        for name, p in PRESETS.items()
+    }
+    assert sizes == {
+        "ci": ("tiny", 20, 20, 8, 8, *tiny, False),
+        "laptop": ("smollm2-135m", 10, 30, 8, 4, *large, False),
+        "gpu": ("smollm2-135m", 45, 135, 32, 32, *large, True),
+    }
+    assert {(p.beta, p.warmup_steps, p.max_length) for p in PRESETS.values()} == {(0.1, 10, 512)}
+    without = Preset("laptop", **WITHOUT_SMOLLM2)
+    assert (without.model, without.sft_steps, without.dpo_steps) == ("tiny", 200, 100)
+    assert (without.batch_size, without.micro_batch, without.sft_lr, without.dpo_lr) == (16, 16, *tiny)

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from dpoq_lab import rewards
 from dpoq_lab.credit import auroc, changed_tokens, precision_at_1
+from dpoq_lab.encoding import Response
 from dpoq_lab.models import tiny as build_tiny
-from dpoq_lab.rewards import score_responses, token_rewards
+from dpoq_lab.rewards import length_batches, score_responses, token_rewards
 
 
 def test_token_rewards_by_hand():
@@ -101,3 +103,29 @@ def test_dropout_is_off_whoever_passes_the_models_in(tokenizer, train_pairs):
     [scores] = score_responses(model, deepcopy(model), tokenizer, [train_pairs[0].chosen], top=0)
     assert set(scores.rewards(1.0)) == {0.0}
     assert model.training
+
+
+def test_batches_are_by_length_and_hold_so_many_responses_and_logits(monkeypatch):
+    """Lengths 5, 1, 3, 2, so in the order 1, 3, 2, 0; then 24 logits over 4 words: 6 places."""
+    responses = [Response([0], [1] * n, [(0, 0)] * n, "") for n in (5, 1, 3, 2)]
+    assert list(length_batches(responses, 3, 4)) == [[1, 3, 2], [0]]
+    assert list(length_batches(responses, 1, 4)) == [[1], [3], [2], [0]]
+    monkeypatch.setattr(rewards, "MOST_LOGITS", 24)
+    assert list(length_batches(responses, 9, 4)) == [[1, 3], [2], [0]]
+    prompts = [Response([0] * p, [1], [(0, 0)], "") for p in (3, 1, 2)]
+    assert list(length_batches(prompts, 9, 1)) == [[1, 2, 0]]
+
+
+def test_the_sizes_of_a_batch_are_the_callers(tiny, tokenizer, train_pairs, monkeypatch):
+    asked = []
+    whole = rewards.length_batches
+    monkeypatch.setattr(rewards, "length_batches", lambda *given: (asked.append(given[1:]), whole(*given))[1])
+    score_responses(tiny, tiny, tokenizer, [train_pairs[0].chosen], batch_size=3)
+    assert asked == [(3, len(tokenizer))]
+
+
+def test_logits_take_128_mib_at_most_and_alternatives_are_as_many_as_asked(tiny, tokenizer, train_pairs):
+    assert rewards.MOST_LOGITS * 4 == 128 * 2**20
+    for top in (0, 1, 2):
+        [scores] = score_responses(tiny, build_tiny(seed=1), tokenizer, [train_pairs[0].chosen], top=top)
+        assert {len(each) for each in scores.top_policy + scores.top_reference} == {top}

@@ -7,7 +7,7 @@ import pytest
 
 from dpoq_lab.columns import How
 from dpoq_lab.preferences import read_pairs
-from dpoq_lab.sources import PairsError
+from dpoq_lab.sources import PairsError, _reason, records
 
 ROWS = [{"prompt": f"Sky {k}?", "chosen": "Blue.", "rejected": "Soup.\nHot."} for k in range(3)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -94,3 +94,58 @@ def test_folders_that_datasets_saved_and_folders_of_files(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(PairsError, match="cannot be loaded"):
         read_pairs(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "where"),
+    [
+        ("a.jsonl", b'{"a": 1}\n{"b": \xff}\n', "2: is not UTF-8 at byte 7 of the line"),
+        ("a.jsonl", b"\xff\n", "1: is not UTF-8 at byte 1 of the line"),
+        ("a.json", b'[\n\n "\xff"]', "3: is not UTF-8 at byte 3 of the line"),
+        ("a.csv", b"prompt,chosen\nSky,\xff\n", "2: is not UTF-8 at byte 5 of the line"),
+        ("a.csv", b"\xff,b\n", "1: is not UTF-8 at byte 1 of the line"),
+    ],
+)
+def test_bytes_that_are_no_text_are_told_by_line_and_byte(name, data, where, tmp_path):
+    (tmp_path / name).write_bytes(data)
+    found = [str(each) for _, each in records(tmp_path / name) if not isinstance(each, dict)]
+    assert found == [f"{tmp_path}/{name}:{where}"]
+
+
+def test_an_element_of_a_list_is_named_by_the_line_where_it_begins(tmp_path):
+    (tmp_path / "a.json").write_text('\n[\n{"a": 1},\n\n {"a":\n 2}, {"a": 3},\n{"a": 4}]\n')
+    found = [(where.rsplit(":", 1)[1], row["a"]) for where, row in records(tmp_path / "a.json")]
+    assert found == [("3", 1), ("5", 2), ("6", 3), ("7", 4)]
+
+
+def test_rows_in_memory_are_counted_from_one_and_keep_their_nulls():
+    assert list(records([{"a": None}, {"a": 1}])) == [("row 1", {"a": None}), ("row 2", {"a": 1})]
+    with pytest.raises(TypeError, match="a number"):
+        records(3)
+
+
+def test_a_table_is_without_its_nulls(tmp_path):
+    import datasets
+
+    table = datasets.Dataset.from_list([{"a": {"b": None, "c": 1}, "d": [{"e": None}]}, {"a": None, "d": []}])
+    table.to_parquet(str(tmp_path / "a.parquet"))
+    dense = [{"a": {"c": 1}, "d": [{}]}, {"d": []}]
+    assert [row for _, row in records(table)] == dense
+    assert [(w.rsplit(":", 1)[1], row) for w, row in records(tmp_path / "a.parquet")] == [
+        (str(n), row) for n, row in enumerate(dense, start=1)
+    ]
+
+
+def test_a_reason_is_the_first_line_of_an_error_or_its_kind():
+    assert _reason(ValueError("one\ntwo")) == "one"
+    assert _reason(KeyError()) == "KeyError"
+
+
+def test_what_is_no_json_is_told_in_the_parsers_words(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": }\n{"a": 1}\n')
+    first, second = (each for _, each in records(tmp_path / "a.jsonl"))
+    assert str(first) == f"{tmp_path}/a.jsonl:1: is not JSON: Expecting value"
+    assert second == {"a": 1}
+    (tmp_path / "b.json").write_text('[{"a": 1},\n{"a": }]')
+    first, second = (each for _, each in records(tmp_path / "b.json"))
+    assert (first, str(second)) == ({"a": 1}, f"{tmp_path}/b.json:2: is not JSON: Expecting value")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hand_made import one_character_tokens, summarise
 from dpoq_lab import summary
 from dpoq_lab.credit import changed_sides
 from dpoq_lab.rewards import Shift
-from dpoq_lab.summary import length_group, parts_of
+from dpoq_lab.summary import Picked, length_group, parts_of
+from dpoq_lab.token_file import ScoredRow
 
 
 def scored(ids, ratios, ends=(), shift=None):
@@ -127,3 +129,70 @@ def test_credit_is_judged_over_an_even_draw(monkeypatch):
 
 def test_few_pairs_are_all_judged():
     assert summarise(islice(iter([(CHOSEN, REJECTED)] * 3), 3), 1.0)["credit"]["pairs"] == 3
+
+
+def test_what_others_said_is_counted_and_has_no_part_in_the_means_a_token():
+    """Two of five tokens of chosen are another's, with a tail: KLs are shared by 3 + 4 actions."""
+    seen = replace(
+        CHOSEN,
+        response=replace(CHOSEN.response, actions=[True, False, False, True, True], tail="\n"),
+        kl_ref_pi=[0.7, 0.0, 0.0, 0.7, 0.7],
+        kl_pi_ref=[1.4, 0.0, 0.0, 0.0, 0.0],
+    )
+    found = summarise([(seen, replace(REJECTED, kl_pi_ref=[0.7, 0.0, 0.0, 0.0]))], beta=0.5)
+    assert found["not_scored"] == {"responses": 2, "observations": 2, "tails": {"\n": 1}}
+    assert found["kl_ref_pi_token_mean"] == pytest.approx(0.3)
+    assert found["kl_pi_ref_token_mean"] == pytest.approx(0.3)
+
+
+def test_of_equally_steep_tokens_the_first_comes_first(monkeypatch):
+    """By pair and then by side; of more than are shown the last are left out."""
+    flat = [scored([1, 0], [2.0, 0.0], shift=Shift(0, [], [])) for _ in range(2)]
+    found = summarise([tuple(flat)] * 2, 0.1)["steepest_tokens"]
+    order = [(row["pair"], row["role"]) for row in found]
+    assert order == [(0, "chosen"), (0, "rejected"), (1, "chosen"), (1, "rejected")]
+    monkeypatch.setattr(summary, "SHOWN", 3)
+    found = summarise([tuple(flat)] * 2, 0.1)["steepest_tokens"]
+    assert [(row["pair"], row["role"]) for row in found] == order[:3]
+
+
+def test_the_reward_along_the_replies_ends_where_fewer_than_a_tenth_reach(monkeypatch):
+    """One of ten replies has a third token; one of twenty is too few; places beyond are not kept."""
+    short, long = scored([1, 2], [1.0, 2.0]), scored([1, 2, 3], [1.0, 2.0, 4.0])
+    assert summarise([(long, short), *[(short, short)] * 9], 0.5)["along"] == {
+        "chosen": [0.5, 1.0, 2.0],
+        "rejected": [0.5, 1.0],
+    }
+    assert summarise([(long, short), *[(short, short)] * 19], 0.5)["along"]["chosen"] == [0.5, 1.0]
+    one = scored([1], [1.0])  # twenty replies, half of one token: two must reach a place
+    found = summarise([(long, one), *[(short, one)] * 9, *[(one, one)] * 10], 0.5)["along"]["chosen"]
+    assert found == [0.5, 1.0]
+    monkeypatch.setattr(summary, "PLACES", 2)
+    assert summarise([(long, short)], 0.5)["along"]["chosen"] == [0.5, 1.0]
+
+
+def test_the_dots_of_the_plane_are_spread_over_the_file(monkeypatch):
+    monkeypatch.setattr(summary, "DOTS", 3)
+    pairs = [(scored([1, 2], [k, k]), scored([1], [-3.0 * k])) for k in (0.0, 1.0, 2.0, 3.0, 4.0)]
+    assert summarise(pairs, 0.1)["plane"] == [[0.0, 0.0, 0.0], [2.0, -6.0, 1.0], [4.0, -12.0, 2.0]]
+
+
+def test_a_page_shows_the_first_pairs_and_then_the_worst_of_the_others():
+    picked = Picked(beta=0.5, first=1, worst=2)
+    down = scored([2], [-1.0])
+    for number, ratio in enumerate([-9.0, 1.0, -2.0, 1.0, -1.0]):
+        picked.add(number, ScoredRow(str(number), "", (scored([1], [ratio]), down)))
+    assert [(number, row.where) for number, row in picked.shown()] == [(0, "0"), (2, "2"), (4, "4")]
+    assert Picked(0.1).sizes == (40, 10)
+
+
+def test_the_draw_is_of_as_many_places_as_there_are_pairs(monkeypatch):
+    """Algorithm R: pair n takes a place of n + 1, and stays only if it is one of those kept."""
+    monkeypatch.setattr(summary, "KEPT", 2)
+    asked, places = [], iter([1, 2, 0])
+    tally = summary.Tally(1.0)
+    tally.draws = SimpleNamespace(randrange=lambda n: (asked.append(n), next(places))[1])
+    for number in range(5):
+        tally._keep(number, (CHOSEN, REJECTED), changed_sides((CHOSEN, REJECTED)))
+    assert asked == [3, 4, 5]
+    assert [number for number, _ in tally.kept] == [4, 2]

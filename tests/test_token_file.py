@@ -1,5 +1,7 @@
 """What `tokens.jsonl` holds is all that a summary is made of: read and written again it is the same."""
 
+import json
+
 import pytest
 from chat_templates import ASK, says, styled
 
@@ -29,6 +31,12 @@ def test_read_and_written_again_it_is_the_same(rows):
     written = [line for number, row in enumerate(rows) for line in lines(number, row, 0.3)]
     again = [line for number, row in enumerate(read_rows(written)) for line in lines(number, row, 0.3)]
     assert again == written
+    keys = [set(json.loads(line)) for line in written]
+    assert all("shift" in each for each in keys)
+    assert ["prompt" in each for each in keys] == [True, False] * 3  # once a pair
+    assert [sorted(each & {"actions", "flaws", "tail", "truncated"}) for each in keys] == [
+        *(["actions", "tail"], ["tail"], ["tail"], ["flaws", "tail"], ["truncated"], []),
+    ]
 
 
 def test_what_is_read_has_the_response_but_for_its_prompt_tokens(rows):

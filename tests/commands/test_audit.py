@@ -93,3 +93,9 @@ def test_inspect_stops_at_a_limit(tmp_path, capsys):
     inspect = ["inspect", "--policy", "tiny", "--reference", "tiny", "--pairs", str(tmp_path / "pairs.jsonl")]
     assert cli.main([*inspect, "--out", str(tmp_path / "seen"), "--limit", "2"]) == 0
     assert "2 pairs)" in capsys.readouterr().out
+
+
+def test_replies_of_one_length_are_half_longer_and_sharing_is_of_the_longer():
+    """Equal (shares 1 of 2), longer (2 of 4), shorter (0 of 3): (0.5 + 1 + 0) / 3 and (0.5 + 0.5 + 0) / 3."""
+    pairs = [Pair("p", "ab", "ac"), Pair("q", "abcd", "ab"), Pair("r", "x", "yyy")]
+    assert audit(pairs)[-1] == ("chosen is the longer reply in 50%; both begin alike for 33% of their length")

@@ -3,13 +3,15 @@
 import filecmp
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from dpoq_lab.commands import build_data
 from dpoq_lab.commands.build_data import order_notes
 from dpoq_lab.order_notes.language import flaws_of
 from dpoq_lab.paths import data_folder
-from dpoq_lab.preferences import read_pairs
+from dpoq_lab.preferences import Pair, read_pairs
 
 FOLDER = data_folder() / "order_notes"
 PARTS = ("train", "held_out", "stitching_train", "stitching_test")
@@ -58,3 +60,16 @@ def test_the_card_says_what_is_there(pairs):
     assert f"{len(vocabulary['model']['vocab'])} in all" in card
     clean = sum(pair.chosen_flaws == () for pair in pairs["train"]) / len(pairs["train"])
     assert f"{clean:.0%} of chosen replies hold no error" in card
+
+
+def test_the_tokenizer_of_tiny_is_trained_on_prompt_chosen_and_rejected(monkeypatch, tmp_path):
+    pairs = [
+        Pair([{"role": "user", "content": "a"}], "b", "c"),
+        Pair([{"role": "user", "content": "d"}], "e", "f"),
+    ]
+    asked = []
+    monkeypatch.setattr(build_data, "usable_pairs", lambda path: asked.append(path) or pairs)
+    saver = SimpleNamespace(save_pretrained=asked.append)
+    monkeypatch.setattr(build_data, "build_tiny_tokenizer", lambda texts: asked.append(texts) or saver)
+    build_data.tiny_tokenizer(tmp_path)
+    assert asked == [data_folder() / "courtesy" / "train.jsonl", list("abcdef"), tmp_path]

@@ -83,3 +83,10 @@ def test_minutes_are_a_whole_number_above_0(wrong, capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["timetable", wrong])
     assert "minutes" in capsys.readouterr().err
+
+
+def test_a_class_that_is_full_has_no_time_for_questions():
+    slots = plan([ONE, TWO], 50)
+    full = sum(slot.minutes for slot in slots)
+    assert "questions" not in plan_text(slots, full)
+    assert f"{full}-{full + 1}" in plan_text(slots, full + 1)

@@ -1,5 +1,8 @@
 """Generation in a conversation: a turn ends at the template's end of turn, and every prefix is read whole."""
 
+from inspect import signature
+from types import SimpleNamespace
+
 import pytest
 import torch
 from chat_templates import ASK, REPLY, STYLES, says, styled
@@ -46,3 +49,51 @@ def test_a_prefix_that_holds_the_pad_token_is_read_whole():
     alone, beside = continuations(model, [prefix, [5, *prefix]], [pad], pad, 1, 0, do_sample=False)
     assert alone == [greedy]
     assert len(beside) == 1
+
+
+def test_prefixes_are_padded_on_the_left_and_rows_end_with_their_first_stop():
+    """Three prefixes of 1 and 2 tokens; what the model adds is cut after a stop, or not at all."""
+    asked = []
+
+    def generate(ids, **how):
+        asked.append((ids.tolist(), how))
+        return torch.cat([ids, torch.tensor([[5, 7, 6, 7], [5, 5, 5, 5], [6, 0, 0, 0]])], dim=1)
+
+    model = SimpleNamespace(device=torch.device("cpu"), generate=generate)
+    found = continuations(model, [[1], [2, 3], [4]], [6, 7], 0, 4, 0, top_k=3)
+    assert found == [[5, 7], [5, 5, 5, 5], [6]]
+    [(ids, how)] = asked
+    assert ids == [[0, 1], [2, 3], [0, 4]]
+    assert how.pop("attention_mask").tolist() == [[0, 1], [1, 1], [0, 1]]
+    assert how == {"max_new_tokens": 4, "top_k": 3, "eos_token_id": [6, 7], "pad_token_id": 0}
+
+
+def test_the_rest_is_sampled_from_the_whole_law_n_times_a_prefix(monkeypatch):
+    tokenizer = styled("ChatML")
+    stop, pad = tokenizer.convert_tokens_to_ids("<|im_end|>"), tokenizer.pad_token_id
+    asked = []
+
+    def gives(*given, **how):
+        asked.append((given[1:], how))
+        return [[8, stop], [9, pad], [9, 9], [tokenizer.eos_token_id]]
+
+    monkeypatch.setattr("dpoq_lab.search.generate.continuations", gives)
+    assert sample_rest(None, tokenizer, [[1], [2]], 2, max_new=5, seed=3) == [[8], [9], [9, 9], []]
+    [((prefixes, stops, *rest), how)] = asked
+    assert (prefixes, stop in stops, rest) == ([[1], [1], [2], [2]], True, [pad, 5, 3])
+    assert how == {"do_sample": True, "top_k": 0}
+
+
+def test_the_seed_decides_and_torchs_own_state_is_kept():
+    model = random_model(20)
+    state = torch.get_rng_state()
+    one, again, other = (
+        continuations(model, [[1, 2]], [0], 0, 8, seed, do_sample=True) for seed in (3, 3, 4)
+    )
+    assert one == again != other
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_is_sampled_if_nothing_is_said():
+    defaults = {name: p.default for name, p in signature(sample_rest).parameters.items()}
+    assert (defaults["max_new"], defaults["seed"]) == (60, 0)

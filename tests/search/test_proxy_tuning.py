@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from dpoq_lab.order_notes.language import order_pairs
 from dpoq_lab.order_notes.recipe import encode, note_tokenizer, stored_policies
@@ -63,3 +64,16 @@ def test_lambda_0_is_the_base(small, pairs):
     )
     b = steer(small["base"], small["SFT"], small["SFT"], 1.0, prompts, PAD, seed=1)
     assert a == b
+
+
+def test_positions_beside_padding_are_those_of_the_prompt_alone():
+    """Models with learned positions: the mixture of a padded row is eq. (14) of the prompt by itself."""
+    config = GPT2Config(vocab_size=20, n_positions=16, n_embd=8, n_layer=1, n_head=1)
+    torch.manual_seed(0)
+    proxy, ref = (GPT2LMHeadModel(config).eval() for _ in range(2))
+    scores = torch.randn(1, 20)
+    with torch.no_grad():
+        p, q = (m(torch.tensor([[5, 6, 7]])).logits[:, -1].log_softmax(-1) for m in (proxy, ref))
+    found = ProxyTuning(proxy, ref, 0.7, PAD)(torch.tensor([[PAD, PAD, 5, 6, 7]]), scores)
+    expected = scores.log_softmax(-1) + 0.7 * (p - q)
+    assert torch.allclose(found.log_softmax(-1), expected.log_softmax(-1), atol=1e-5)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hand_made import elements, texts
+from hand_made import drawing, elements, texts
 
 from dpoq_lab.views.charts import (
     GREY,
@@ -11,11 +11,16 @@ from dpoq_lab.views.charts import (
     LOOKS,
     MORE,
     Axis,
+    Look,
     Series,
     axis,
+    bar,
     chart,
+    key,
     named_axis,
+    path,
     spread,
+    symbol,
 )
 
 
@@ -145,3 +150,174 @@ def test_names_titles_and_hovers_stay_text():
     assert not elements(figure, "script")
     assert texts(figure).count(hostile) == 2
     assert [e.text for e in elements(figure, "title")] == [hostile]
+
+
+SERIES = [
+    Series(
+        *("ab", [0, 5, 10], [0, None, 100], MORE, "both"),
+        half=[10, 0, math.nan],
+        seeds=[[20, 30], [], [90]],
+        hovers=["p", "q", "r"],
+    ),
+    Series("cd", [0, 5, 10], [100, 60, 90], LESS),
+    Series("e", [5], [50], GREY, "dots"),
+]
+DRAWN = """
+path dpoq-grid M74.0 40.0L74.0 140.0
+text 74.0 160.0 middle quiet | 0
+path dpoq-grid M94.0 40.0L94.0 140.0
+text 94.0 160.0 middle quiet | 2
+path dpoq-grid M114.0 40.0L114.0 140.0
+text 114.0 160.0 middle quiet | 4
+path dpoq-grid M134.0 40.0L134.0 140.0
+text 134.0 160.0 middle quiet | 6
+path dpoq-grid M154.0 40.0L154.0 140.0
+text 154.0 160.0 middle quiet | 8
+path dpoq-grid M174.0 40.0L174.0 140.0
+text 174.0 160.0 middle quiet | 10
+path dpoq-zero M74.0 140.0L174.0 140.0
+text 66.0 145.0 end quiet | 0
+path dpoq-grid M74.0 120.0L174.0 120.0
+text 66.0 125.0 end quiet | 20
+path dpoq-grid M74.0 100.0L174.0 100.0
+text 66.0 105.0 end quiet | 40
+path dpoq-grid M74.0 80.0L174.0 80.0
+text 66.0 85.0 end quiet | 60
+path dpoq-grid M74.0 60.0L174.0 60.0
+text 66.0 65.0 end quiet | 80
+path dpoq-grid M74.0 40.0L174.0 40.0
+text 66.0 45.0 end quiet | 100
+text 124.0 184.0 middle  | across
+g translate(16,90) rotate(-90)
+text 0.0 0.0 middle  | up
+path dpoq-whisker more M69.0 150.0h10M69.0 130.0h10M74.0 150.0V130.0
+path dpoq-line more M74.0 140.0M174.0 40.0
+path dpoq-seed fill more translate(74.0,120.0) M-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0z
+path dpoq-seed fill more translate(74.0,110.0) M-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0z
+path dpoq-seed fill more translate(174.0,50.0) M-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0z
+path dpoq-dot fill more translate(74.0,140.0) M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z
+title | p
+path dpoq-dot fill more translate(174.0,40.0) M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z
+title | r
+path dpoq-line less M74.0 40.0L124.0 80.0L174.0 50.0 8 5
+path dpoq-dot fill grey translate(124.0,90.0) M-5 -5h10v10h-10z
+text 182.0 45.0 start fill more | ab
+text 182.0 64.0 start fill less | cd
+g translate(0,0)
+path dpoq-dot fill grey translate(82.0,15.0) M-5 -5h10v10h-10z
+text 96.0 20.0 start fill grey | e
+"""
+
+
+def test_a_drawing_whole():
+    """A plane of 100 by 100 pixels: x is 74 + 10 across, y is 140 - up. A whisker of 0 +- 10, none for NaN; a
+    gap where nothing is known; names at the ends, 5 below their point and 19 apart at least."""
+    figure = chart(SERIES, Axis("across", 0, 10), Axis("up", 0, 100), "alt", "reading", 212.4, 196)
+    assert drawing(figure.svg()) == DRAWN.strip("\n").split("\n")
+
+
+OF_CATEGORIES = """
+text 99.0 134.0 middle quiet | u
+text 149.0 134.0 middle quiet | v
+path dpoq-grid M74.0 114.0L174.0 114.0
+text 66.0 119.0 end quiet | −1
+path dpoq-grid M74.0 89.0L174.0 89.0
+text 66.0 94.0 end quiet | −0.5
+path dpoq-zero M74.0 64.0L174.0 64.0
+text 66.0 69.0 end quiet | 0
+path dpoq-grid M74.0 39.0L174.0 39.0
+text 66.0 44.0 end quiet | 0.5
+path dpoq-grid M74.0 14.0L174.0 14.0
+text 66.0 19.0 end quiet | 1
+text 124.0 158.0 middle  | kind
+g translate(16,64) rotate(-90)
+text 0.0 0.0 middle  | up
+path dpoq-line less M99.0 14.0L149.0 114.0 8 5
+text 182.0 119.0 start fill less | n
+"""
+
+
+def test_a_drawing_of_categories_has_no_grid_across_and_no_row_of_names():
+    """Halves of 100 pixels for two categories; without points the plane begins at 14."""
+    figure = chart(
+        [Series("n", [0, 1], [1, -1], LESS)],
+        named_axis("kind", ["u", "v"]),
+        Axis("up", -1, 1),
+        "alt",
+        "reading",
+        204.2,
+        170,
+    )
+    assert drawing(figure.svg()) == OF_CATEGORIES.strip("\n").split("\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shape"),
+    [
+        ("circle", "dpoq-dot fill ink", "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z"),
+        ("diamond", "dpoq-dot fill ink", "M0 -6.5L6.5 0L0 6.5L-6.5 0z"),
+        ("square", "dpoq-dot fill ink", "M-5 -5h10v10h-10z"),
+        ("cross", "dpoq-dot ink", "M-5 -5L5 5M5 -5L-5 5"),
+        ("star", "dpoq-dot fill ink", "M0 -9L2.75 -2.75L9 0L2.75 2.75L0 9L-2.75 2.75L-9 0L-2.75 -2.75z"),
+        ("ring", "dpoq-dot ink", "M-9 0a9 9 0 1 0 18 0a9 9 0 1 0 -18 0z"),
+    ],
+)
+def test_symbols_of_radius_5(name, kind, shape):
+    """A diamond reaches 1.3, a ring and a star 1.8 times as far; lines and rings are not filled."""
+    assert drawing(symbol(1, 2, Look("ink", symbol=name))) == [f"path {kind} translate(1.0,2.0) {shape}"]
+
+
+def test_bars_lines_and_the_row_of_names():
+    """A bar is half a pixel wide at least; names stand 46 pixels and their letters of 8.2 apart."""
+    assert drawing(bar(1, 2, 3, 4, "more")) == ["rect dpoq-bar fill more 1.0 2.0 3.0 4"]
+    assert drawing(bar(1, 2, 0.1, 4, "more")) == ["rect dpoq-bar fill more 1.0 2.0 0.5 4"]
+    assert drawing(path("M0 0", MORE)) == ["path dpoq-line more M0 0"]
+    assert drawing(path("M0 0", LESS, 3)) == ["path stroke-width:3px dpoq-line less M0 0 8 5"]
+    row = drawing(key([Series("abc", [], []), Series("d", [], [], GREY)], 10))
+    assert [" ".join(line.split()[:6]) for line in row if line.startswith("text")] == [
+        "text 32.0 20.0 start fill more",
+        "text 102.6 20.0 start fill grey",  # 32 + 46 + 3 * 8.2
+    ]
+
+
+def test_the_room_at_the_ends_of_an_axis_by_hand():
+    """6% of the range at each end; half a unit about one value; of values alike 2.5% of their size and 6%."""
+    ends = {
+        (1.0, 3.0): (0.88, 3.12),
+        (5.0,): (4.5, 5.5),
+        (): (-0.06, 1.06),
+        (10.0, 10.2): (10.1 - 0.255 * 1.12, 10.1 + 0.255 * 1.12),
+        (9.5, 10.0): (9.47, 10.03),  # 5% apart is not alike
+        (-10.0, -10.2): (-10.1 - 0.25 * 1.12, -10.1 + 0.25 * 1.12),
+    }
+    for values, (low, high) in ends.items():
+        found = axis("t", values)
+        assert (found.title, found.log) == ("t", False)
+        assert (found.low, found.high) == pytest.approx((low, high))
+    found = axis("t", [1.0, 100.0], log=True)
+    assert found.log
+    assert (found.low, found.high) == pytest.approx((100**-0.04 / 1.02, 100**1.04 * 1.02))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "ticks"),
+    [
+        (1, 1000, True, "1 10 100 1,000"),
+        (1, 30, True, "1 3 10 30"),
+        (1, 8, True, "1 2 5"),
+        (2, 40, True, "3 10 30"),
+        (0.5, 1.5, True, "0.5 1"),
+        (0, 1, False, "0 0.2 0.4 0.6 0.8 1"),
+        (0, 2, False, "0 0.5 1 1.5 2"),
+        (0, 12, False, "0 2.5 5 7.5 10"),
+        (-1000, 1500, False, "\u22121,000 \u2212500 0 500 1,000 1,500"),
+        (0.15, 0.9, False, "0.2 0.4 0.6 0.8"),
+    ],
+)
+def test_ticks_by_hand(low, high, log, ticks):
+    """Steps of 1, 2, 2.5, 5 or 10, the least of which five fill the axis; decades, then 1 3, then 1 2 5."""
+    assert " ".join(text for _, text in Axis("", low, high, log).ticks()) == ticks
+
+
+def test_names_are_moved_apart_and_then_back_from_the_border():
+    assert spread([5, 50, 52], 10, 8, 55) == [8, 45, 55]

@@ -1,9 +1,11 @@
 """A figure leaves the house with its alt text and its reading, or not at all."""
 
+import re
+
 import pytest
 from hand_made import elements
 
-from dpoq_lab.views.figures import Figure, beside, show
+from dpoq_lab.views.figures import Figure, beside, sheet, show
 from dpoq_lab.views.tables import Table
 
 
@@ -31,3 +33,39 @@ def test_figures_beside_one_another_keep_their_data_and_do_not_overlap():
 def test_show_gives_html_to_people_and_the_reading_to_a_console(capsys):
     show(Figure("", 10, 10, "alt", "the reading"), Table([("a", "b"), ("x", "1")]))
     assert capsys.readouterr().out == "the reading\na  b\nx  1\n"
+
+
+def test_a_sheet_puts_each_picture_below_the_shortest_column():
+    """Columns of 620 with 24 about them; titles take 34. The first is twice as wide as drawn: 200 high."""
+    sizes = [("one", 310, 100), ("two", 620, 50), ("three", 620, 62)]
+    page = sheet([(name, Figure(f"<{name}/>", w, h, "alt", "reading")) for name, w, h in sizes])
+    assert re.findall(r'x="(\d+)" y="([\d.]+)">(\w+)</text>', page) == [
+        ("24", "46.0", "one"),
+        ("668", "46.0", "two"),
+        ("668", "154.0", "three"),  # 24 + 34 + 50 + 24, and 22 for the letters
+    ]
+    assert re.findall(
+        r'<svg x="(\d+)" y="([\d.]+)" width="(\d+)" height="([\d.]+)" viewBox="(.*?)">', page
+    ) == [
+        ("24", "58.0", "620", "200.0", "0 0 310 100"),
+        ("668", "58.0", "620", "50.0", "0 0 620 50"),
+        ("668", "166.0", "620", "62.0", "0 0 620 62"),
+    ]
+    assert 'viewBox="0 0 1312 282" width="1312" height="282"' in page  # 3 * 24 + 2 * 620; 24 + 34 + 200 + 24
+    assert '<rect width="1312" height="282" fill="white"/>' in page
+
+
+def test_beside_one_another_is_20_pixels_apart_if_nothing_else_is_said():
+    figures = [Figure("", 100, 40, "a", "a")] * 2
+    assert beside(*figures, alt="a", reading="b").width == 220
+
+
+def test_show_gives_people_the_style_too_and_takes_html(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    show(Figure("<path/>", 10, 10, "alt", "the reading"), "<p>x</p>")
+    figure, text = (each._repr_html_() for each in shown)
+    assert figure.startswith("<style>")
+    assert figure.count("<path/>") == 1
+    assert text.endswith("<p>x</p>")
+    assert [repr(each) for each in shown] == ["the reading", ""]

@@ -24,3 +24,18 @@ def test_the_first_frame_is_shown_and_the_slider_goes_to_any():
 def test_a_film_without_frames_is_refused():
     with pytest.raises(ValueError, match="needs a frame"):
         Film([])
+
+
+def test_the_player_moves_the_slider_a_frame_in_1200_milliseconds(monkeypatch):
+    links = []
+    monkeypatch.setattr("ipywidgets.jslink", lambda *ends: links.append(ends))
+    film = Film(FRAMES)
+    assert links == [((film.player, "value"), (film.step, "value"))]
+    assert (film.player.min, film.step.min, film.player.interval, film.player.show_repeat) == (
+        0,
+        0,
+        1200,
+        False,
+    )
+    assert (film.step.value, film.step.description) == (0, "step")
+    assert film.children[1].children == (film.player, film.step)

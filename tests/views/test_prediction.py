@@ -34,7 +34,9 @@ def test_nothing_is_chosen_and_the_question_is_inert_text():
     _, prediction = asked()
     assert prediction.choice.value is None
     assert "&lt;b&gt;2&lt;/b&gt; squared" in prediction.children[1].value
-    assert "You have not predicted yet." in prediction.verdict.value
+    assert prediction.children[1].value.startswith('<div class="dpoq dpoq-question"><strong>Predict first.')
+    assert prediction.verdict.value == '<div class="dpoq dpoq-verdict">You have not predicted yet.</div>'
+    assert prediction.choice.options == ("2", "4", "9")
 
 
 def test_the_verdict_stands_in_the_explorer_between_controls_and_picture():

@@ -36,5 +36,7 @@ def test_one_table_is_text_for_a_comparison_and_html_for_people():
     assert str(table) == table.reading == text_table(table.rows)
     page = table.html()
     assert "<caption>a &lt; b</caption>" in page
+    assert '<tr><th class="left"></th><th>R</th></tr>' in page
+    assert page.count("<tr>") == 3
     assert '<tr><th class="left" colspan="2">a kind</th></tr>' in page
     assert '<tr><td class="left">&lt;b&gt;</td><td>+1.00</td></tr>' in page

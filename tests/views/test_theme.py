@@ -2,7 +2,7 @@
 
 import pytest
 
-from dpoq_lab.views.theme import DARK, LIGHT, STYLE
+from dpoq_lab.views.theme import DARK, LIGHT, STYLE, box
 
 
 def channels(colour):
@@ -66,3 +66,14 @@ def test_no_text_is_smaller_than_13_pixels():
     sizes = [float(part.split("px")[0].rsplit(":", 1)[-1]) for part in STYLE.split("font-size:")[1:]
              if part[:4].strip("0123456789.") .startswith("px")]  # fmt: skip
     assert min(sizes) >= 13
+
+
+def test_sizes_that_drawings_are_made_for():
+    """Letters of figures are 15 pixels, for which `charts.LETTER` is 8.2; those of tokens 16."""
+    assert ".dpoq-figure svg{display:block;font:15px system-ui" in STYLE
+    assert "--dpoq-type:16px" in STYLE
+
+
+def test_a_box_has_the_themes_class_and_one_more():
+    assert box("<b>x</b>", "kind") == '<div class="dpoq kind"><b>x</b></div>'
+    assert box("x") == '<div class="dpoq ">x</div>'

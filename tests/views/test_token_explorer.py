@@ -137,3 +137,47 @@ def test_moving_beta_redraws_within_100_ms(explorer):
         explorer.beta.value = round(float(beta), 2)
         times.append(time.thread_time() - start)
     assert np.quantile(times, 0.95) < 0.1
+
+
+def test_the_colours_are_fixed_at_five_times_the_first_beta(explorer):
+    assert "+0.50" in explorer.scale.value
+    explorer.beta.value = 0.4
+    assert "+0.50" in explorer.scale.value
+    assert (explorer.beta.min, explorer.beta.max, explorer.beta.step) == (0.01, 2.0, 0.01)
+    share = [cell.share for cell in explorer.pickers["chosen"].cells]
+    rewards = explorer._scores["chosen"].rewards(0.4)
+    assert share == pytest.approx([max(-1, min(1, r / 0.5)) for r in rewards])
+
+
+def test_another_pair_forgets_the_token_and_the_message(explorer):
+    explorer.edit["chosen"].value += " More."
+    explorer.pickers["chosen"].selected = 0
+    assert "Choose a token" not in explorer.detail.value
+    explorer.pair.value = 1
+    assert (explorer.message.value, explorer.pickers["chosen"].selected) == ("", -1)
+    assert "Choose a token" in explorer.detail.value
+    explorer.pickers["chosen"].selected = 0
+    explorer.edit["chosen"].value += " More."
+    assert "Choose a token" not in explorer.detail.value  # the token at that place is shown again
+    for role in ("chosen", "rejected"):
+        total = explorers.signed(sum(explorer._scores[role].rewards(0.1)))
+        assert explorer.sums[role].value == f"<b>{role}: sum of r_hat {total}</b>"
+
+
+def test_a_text_that_is_put_back_has_its_flaws_again(explorer):
+    before = explorer.edit["rejected"].value
+    flaws = [cell.flaw for cell in explorer.pickers["rejected"].cells]
+    explorer.edit["rejected"].value = before + " More."
+    explorer.edit["rejected"].value = before
+    assert [cell.flaw for cell in explorer.pickers["rejected"].cells] == flaws
+    assert explorer.message.value == f"Scored again: {len(flaws)} tokens."
+
+
+def test_a_tokens_numbers_and_what_either_preferred():
+    """beta 0.5, log pi -1 and log pi_ref -3: r_hat is +1; each model has its own alternatives."""
+    response = Response([0], [1], [(0, 1)], "a")
+    scores = TokenScores(response, [-1.0], [-3.0], [0.0], [0.0], [[("b", -0.5)]], [[("c d", -0.25)]], [0.0])
+    detail = token_detail(scores, 0, 0.5)
+    assert "<b>a</b> &nbsp; r_hat = +1.00 &nbsp; log pi = \u22121.00 &nbsp; log pi_ref = \u22123.00" in detail
+    assert "<th>policy preferred</th><td><code>b</code> \u22120.50</td>" in detail
+    assert "<th>reference preferred</th><td><code>c\u00b7d</code> \u22120.25</td>" in detail

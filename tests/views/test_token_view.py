@@ -116,3 +116,29 @@ def test_the_legend_has_the_switch_to_the_size_for_presenting():
     page = legend(0.5)
     assert "dpoq-large" in re.search(r'<button type="button".*?</button>', page).group()
     assert ".dpoq-large .dpoq,.dpoq-large.dpoq{--dpoq-type:24px" in STYLE
+
+
+def test_a_strip_carries_its_moves_and_none_of_their_comments():
+    """`strip.js` without its comments; Tab reaches the first token."""
+    page = strip(cells(["a", "b"], [1.0, -1.0], 2.0), "x")
+    assert "ArrowRight" in page
+    assert 'onkeydown="this.onclick(event)"' in page
+    assert "\n//" not in page
+    assert re.findall(r'aria-selected="(\w+)".*?tabindex="(-?\d)"', page) == [("false", "0"), ("false", "-1")]
+
+
+def test_a_heat_map_names_itself_by_its_caption_tokens_and_sum():
+    page = heat_map(["a", "b"], [1.0, -0.25], 2.0, "chosen <1>")
+    assert '<div class="dpoq-caption">chosen &lt;1&gt;</div>' in page
+    assert 'aria-label="chosen &lt;1&gt;: 2 tokens, sum +0.75"' in page
+    assert "dpoq-caption" not in heat_map(["a"], [1.0], 2.0)
+
+
+def test_every_sign_of_white_space():
+    assert visible(" \n\t\r\u00a0x\x07") == "\u00b7\u21b5\u21e5\u240d\u237dx\\x07"
+
+
+def test_the_legend_is_read_from_the_lower_to_the_upper_limit():
+    text = parsed(legend(0.25, "a < b")).text
+    assert text.split()[:5] == ["\u22120.25", "+0.25", "a", "<", "blarger,"]
+    assert text.index("\u22120.25") < text.index("+0.25")

@@ -1,7 +1,7 @@
 """Results over seeds: means, intervals and seeds stand where their numbers say."""
 
 import pytest
-from hand_made import elements, texts
+from hand_made import drawing, elements, texts
 
 from dpoq_lab.views.whiskers import PANEL, whisker_figure, with_interval
 
@@ -40,3 +40,59 @@ def test_an_interval_that_is_not_symmetric_is_drawn_as_it_is():
     low, high = (float(part) for part in (whisker.get("d")[1:].split()[0], whisker.get("d").split("H")[1]))
     [*_, dot] = elements(FIGURE, "path", "dpoq-dot")
     assert (across(dot) - low) / (high - low) == pytest.approx(1 / 2.5, abs=0.01)
+
+
+TWO = [
+    ("head", {}),
+    ("one", {"m": {"mean": 1.0, "half_95": 1.0, "values": [0.5, 1.5]}}),
+    (
+        "two",
+        {
+            "m": {"mean": 3.0, "interval_95": [2.0, 5.0]},
+            "k": {"mean": -1.0, "half_95": float("nan"), "values": [-1.0]},
+        },
+    ),
+]
+DRAWN = """
+text 0.0 49.0 start word | head
+text 0.0 76.0 start  | one
+text 0.0 103.0 start  | two
+text 48.8 18.0 start  | measure
+path dpoq-zero M60.0 28.0L60.0 111.0
+text 60.0 129.0 middle quiet small | 0
+path dpoq-grid M135.1 28.0L135.1 111.0
+text 135.1 129.0 middle quiet small | 2
+path dpoq-grid M210.1 28.0L210.1 111.0
+text 210.1 129.0 middle quiet small | 4
+path dpoq-seed fill more translate(78.8,71.0) M-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0z
+path dpoq-seed fill more translate(116.3,71.0) M-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0z
+path dpoq-whisker more M60.0 66.0v10M135.1 66.0v10M60.0 71.0H135.1
+path dpoq-dot fill more translate(97.6,71.0) M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z
+text 266.8 76.0 start small | 1.00
+path dpoq-whisker more M135.1 93.0v10M247.6 93.0v10M135.1 98.0H247.6
+path dpoq-dot fill more translate(172.6,98.0) M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z
+text 266.8 103.0 start small | 3.00
+text 336.8 18.0 start  | other
+path dpoq-grid M357.8 28.0L357.8 111.0
+text 357.8 129.0 middle quiet small | −1.4
+path dpoq-grid M399.8 28.0L399.8 111.0
+text 399.8 129.0 middle quiet small | −1.2
+path dpoq-grid M441.8 28.0L441.8 111.0
+text 441.8 129.0 middle quiet small | −1
+path dpoq-grid M483.8 28.0L483.8 111.0
+text 483.8 129.0 middle quiet small | −0.8
+path dpoq-grid M525.8 28.0L525.8 111.0
+text 525.8 129.0 middle quiet small | −0.6
+path dpoq-seed fill more translate(441.8,98.0) M-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0z
+path dpoq-whisker more M441.8 93.0v10M441.8 93.0v10M441.8 98.0H441.8
+path dpoq-dot fill more translate(441.8,98.0) M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z
+text 554.8 103.0 start small | −1.00
+"""
+
+
+def test_two_panels_whole():
+    """Rows of 27 pixels below 30; panels of 210 with 78 between them, the first from 16 + 4 letters of 8.2.
+    That of `m` holds 0 to 5 and 6%: a mean of 1 stands at 97.6, which is 48.8 + 210 * 1.3 / 5.6."""
+    figure = whisker_figure(TWO, {"m": "measure", "k": "other"}, "alt", "reading")
+    assert (figure.width, figure.height) == (pytest.approx(48.8 + 2 * 288), 30 + 3 * 27 + 26)
+    assert drawing(figure.svg()) == DRAWN.strip("\n").split("\n")

@@ -2,6 +2,8 @@
 
 import re
 
+from hand_made import drawing
+
 from dpoq_lab.views.words import LEFT, WIDE, share_bars, word_row
 
 
@@ -31,3 +33,45 @@ def test_a_word_of_the_model_has_its_number_and_an_observation_a_note():
 def test_model_text_is_escaped():
     assert "<b>" not in word_row("a <b>", [[("<b>", 0.1), ("<i>", None)]], 0)
     assert "<b>" not in share_bars({"<b>": 0.1}, {"<b>": "<i>"}, 0.4, 0)
+
+
+BARS = """
+text 174.0 117.0 end word | optimum
+rect dpoq-bar fill ink 184.0 103.0 210.0 18
+text 404.0 117.0 start  | 0.50
+text 174.0 151.0 end word | policy
+rect dpoq-bar fill more 184.0 137.0 105.0 18
+text 362.0 151.0 start  | 0.25 !
+path dpoq-zero M352.0 96.0L352.0 168.0
+text 352.0 181.0 middle small quiet | pi_ref 0.40
+"""
+
+
+def test_bars_whole():
+    """A row of 34 a policy from 100 on; bars of 420 pixels a whole; what they say 10 behind the longer of bar
+    and line; the line of pi_ref from 4 above to the end of the rows."""
+    drawn = share_bars({"optimum": 0.5, "policy": 0.25}, {"policy": " !"}, 0.4, 100)
+    assert drawing(drawn) == BARS.strip("\n").split("\n")
+
+
+WORDS = """
+text 174.0 38.0 end word | name
+rect fill more 0.11 184.0 10.0 96 46
+text 232.0 30.0 middle word | a
+text 232.0 48.0 middle small  | +0.50
+rect fill less 0.45 284.0 10.0 96 46
+text 332.0 30.0 middle word | b
+text 332.0 48.0 middle small  | −2.50
+rect grey none 2 3 404.0 10.0 96 46
+text 452.0 30.0 middle  | c
+text 452.0 48.0 middle small quiet | said
+rect grey none 2 3 504.0 10.0 96 46
+text 552.0 30.0 middle  | d
+text 552.0 48.0 middle small quiet | not scored
+"""
+
+
+def test_words_whole():
+    """Cells of 96 by 46 with gaps of 4, and 20 more between runs; 0.45 of a full colour at 2 nats."""
+    drawn = word_row("name", [[("a", 0.5), ("b", -2.5)], [("c", None), ("d", None)]], 10, {"c": "said"})
+    assert drawing(drawn) == WORDS.strip("\n").split("\n")
