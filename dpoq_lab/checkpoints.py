@@ -27,7 +27,7 @@ def save_checkpoint(
     """Write the state after the steps of `log` to `out/checkpoint-STEPS` and drop older ones."""
     scratch = out / ".checkpoint-unfinished"
     shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    scratch.mkdir()
     save_model(policy, str(scratch / POLICY))
     moments = {
         f"{index}.{name}": value.contiguous()

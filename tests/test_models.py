@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.utils import logging as transformers_logging
 
 from dpoq_lab import models
 from dpoq_lab.commands.build_data import tiny_tokenizer as rebuild
@@ -44,6 +45,13 @@ def test_a_saved_model_loads_back_from_safetensors(tiny, tokenizer, tmp_path):
     assert not again.training
     assert not any(parameter.requires_grad for parameter in again.parameters())
     assert {path.suffix for path in (tmp_path / "m").iterdir()} <= {".json", ".safetensors", ".jinja"}
+
+
+def test_saving_leaves_progress_bars_as_they_were(tiny, tokenizer, tmp_path):
+    assert transformers_logging.is_progress_bar_enabled()
+    models.save(tiny, tokenizer, tmp_path)
+    models.load(str(tmp_path))
+    assert transformers_logging.is_progress_bar_enabled()
 
 
 def test_pickled_weights_are_refused(tiny, tokenizer, tmp_path):

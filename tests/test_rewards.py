@@ -14,7 +14,7 @@ from dpoq_lab import rewards
 from dpoq_lab.credit import auroc, changed_tokens, precision_at_1
 from dpoq_lab.encoding import Response
 from dpoq_lab.models import tiny as build_tiny
-from dpoq_lab.rewards import length_batches, score_responses, token_rewards
+from dpoq_lab.rewards import length_batches, score_pairs, score_responses, token_rewards
 
 
 def test_token_rewards_by_hand():
@@ -129,3 +129,11 @@ def test_logits_take_128_mib_at_most_and_alternatives_are_as_many_as_asked(tiny,
     for top in (0, 1, 2):
         [scores] = score_responses(tiny, build_tiny(seed=1), tokenizer, [train_pairs[0].chosen], top=top)
         assert {len(each) for each in scores.top_policy + scores.top_reference} == {top}
+
+
+def test_pairs_come_without_alternatives_unless_asked(tiny, tokenizer, train_pairs):
+    other = build_tiny(seed=1)
+    [[chosen, rejected]] = score_pairs(tiny, other, tokenizer, train_pairs[:1])
+    assert not any([*chosen.top_policy, *rejected.top_reference])
+    [[chosen, rejected]] = score_pairs(tiny, other, tokenizer, train_pairs[:1], top=2)
+    assert {len(top) for top in [*chosen.top_policy, *rejected.top_reference]} == {2}

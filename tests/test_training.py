@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from accelerate import Accelerator
 
 from dpoq_lab import training
 from dpoq_lab.models import tiny as build_tiny
@@ -132,6 +133,14 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(train_pairs):
     logs = [train(build_tiny(), train_pairs, 1, replace(DPO_RUN, seed=seed)) for seed in (0, 0, 1)]
     assert without_speed(logs[0]) == without_speed(logs[1])
     assert without_speed(logs[0]) != without_speed(logs[2])
+
+
+def test_every_token_of_a_reply_is_scored_and_no_padding(tiny, train_pairs):
+    """The replies of a batch differ in length; each gets as many log-probabilities as it has tokens."""
+    found = training.pair_log_probs(Accelerator(), tiny, train_pairs[:3], 1, DPO_RUN)
+    lengths = [[len(side) for side in found[i]] for i in range(3)]
+    assert lengths == [[len(pair.chosen.ids), len(pair.rejected.ids)] for pair in train_pairs[:3]]
+    assert len({length for both in lengths for length in both}) >= 3
 
 
 def log_pi(model, response):

@@ -66,6 +66,14 @@ def test_other_weights_than_the_models(folder, capfd, what):
     assert capfd.readouterr() == ("", "")
 
 
+def test_whole_numbers_without_their_scale(folder):
+    """int8 weights would be read as -128 to 127, a model of noise."""
+    path = folder / "model.safetensors"
+    held = load_file(path)
+    save_file(held | {DOWN: (held[DOWN] * 1000).to(torch.int8)}, path, {"format": "pt"})
+    assert f"{DOWN} is of whole numbers (I8) without a scale" in refused(folder)
+
+
 @pytest.mark.parametrize("what", CONFIGURED)
 def test_another_model_than_the_weights(folder, what):
     change, said = CONFIGURED[what]

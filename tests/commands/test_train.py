@@ -163,6 +163,19 @@ def test_a_record_without_a_part_is_another_run(stopped, part):
         run(request(stopped, resume=True), CI)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "method", "lr"),
+    [
+        (19_999_999, "dpo", 1e-4),
+        (20_000_000, "dpo", 6e-6),
+        (19_999_999, "sft", 2e-3),
+        (20_000_000, "sft", 6e-6),
+    ],
+)
+def test_a_small_model_learns_faster(begun, parameters, method, lr):
+    assert runs.settings_for(request(begun, method=method), CI, parameters, 12).lr == lr
+
+
 def test_two_do_not_write_one_folder(stopped):
     before = state(stopped)
     with claimed(stopped / "run"), pytest.raises(RuntimeError, match="another process is writing here"):

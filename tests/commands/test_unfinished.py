@@ -1,5 +1,7 @@
 """A job in chunks: what is done stays, another job does not mix in, results are put in place whole."""
 
+from pathlib import Path
+
 import pytest
 
 from dpoq_lab.commands.unfinished import Unfinished, UnfinishedError
@@ -70,3 +72,25 @@ def test_what_is_finished_takes_the_place_of_what_was_there(tmp_path):
         "summary.json": "new",
         "other": "stays",
     }
+
+
+def test_where_a_disk_is_full_nothing_is_left_of_the_chunk(tmp_path, monkeypatch):
+    job = Unfinished(tmp_path, {"beta": 0.1})
+    job.claim()
+
+    def full():
+        yield "one line"
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        job.write(0, full())
+    assert [path.name for path in job.folder.iterdir()] == ["settings.json"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_, **__: next(iter(full_at_once())))
+        with pytest.raises(OSError, match="No space left"):
+            job.write(0, ["one line"])
+
+
+def full_at_once():
+    raise OSError(28, "No space left on device")
+    yield
