@@ -89,5 +89,7 @@ class Unfinished:
         self.discard()
 
     def discard(self) -> None:
-        """Remove the folder and what is in it."""
+        """Remove the folder and what is in it, the settings last: they tell whose the folder is."""
+        for chunk in self.folder.glob("chunk-*"):
+            chunk.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
