@@ -316,6 +316,8 @@ def _held_record(request: Request) -> dict | None:
     if not complete:
         raise RunError(f"{path}: is no record of a run: choose another folder")
     if held["finished"]:
+        if request.resume:  # a kill may have come before they were gone
+            remove_checkpoints(out)
         raise RunError(f"{out}: holds a finished run: choose another folder")
     if not request.resume:
         raise RunError(f"{out}: holds an unfinished run: add --resume or choose another folder")

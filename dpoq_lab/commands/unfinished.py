@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dpoq_lab.commands.claim import strangers
 from dpoq_lab.records import read_json
 
 FOLDER, SETTINGS = "unfinished", "settings.json"
@@ -17,9 +18,9 @@ class UnfinishedError(RuntimeError):
 
 
 def stopped(out: Path) -> bool:
-    """Whether the folder holds a job that was stopped, at the latest before its settings were written."""
+    """Whether the folder holds a job that was stopped, at the latest while its settings were written."""
     folder = out / FOLDER
-    return folder.is_dir() and ((folder / SETTINGS).is_file() or not any(folder.iterdir()))
+    return folder.is_dir() and ((folder / SETTINGS).is_file() or not strangers(folder))
 
 
 class Unfinished:
@@ -88,5 +89,7 @@ class Unfinished:
         self.discard()
 
     def discard(self) -> None:
-        """Remove the folder and what is in it."""
+        """Remove the folder and what is in it, the settings last: they tell whose the folder is."""
+        for chunk in self.folder.glob("chunk-*"):
+            chunk.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
