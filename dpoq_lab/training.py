@@ -23,9 +23,10 @@ from tqdm.auto import tqdm
 
 from dpoq_lab.checkpoints import load_checkpoint, save_checkpoint
 from dpoq_lab.encoding import Batch, EncodedPair, collate
-from dpoq_lab.losses import log_ratios, score, token_log_probs
+from dpoq_lab.losses import eval_mode, log_ratios, token_log_probs
 from dpoq_lab.objectives import Objective, Side
 from dpoq_lab.records import write_text
+from dpoq_lab.shared_prompt import LogProbs, way
 
 PairLogProbs = tuple[Tensor, Tensor]  # chosen (R_w,), rejected (R_l,)
 
@@ -77,11 +78,17 @@ def train(
         raise TrainingError(
             f"{len(order[0])} pairs a step are too few for {accelerator.num_processes} processes"
         )
+    log_pi = token_log_probs
+    if len(settings.objective.sides) == 2:
+        first = [pairs[i] for i in micro_batches(order[0], pairs, settings, accelerator)[0]]
+        some = _collate(first, pad_id, accelerator.device)
+        log_pi = way(some, policy, reference.to(accelerator.device) if reference else None)
     pi_ref = None
     if settings.objective.needs_reference:
         batches = [m for step in first_pass(order) for m in micro_batches(step, pairs, settings, accelerator)]
-        pi_ref = pair_log_probs(accelerator, reference or policy, pairs, pad_id, settings, batches, progress)
-    data = _Data(pairs, pi_ref, pad_id)
+        scored = reference or policy
+        pi_ref = pair_log_probs(accelerator, scored, pairs, pad_id, settings, batches, progress, log_pi)
+    data = _Data(pairs, pi_ref, pad_id, log_pi)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0, fused=True)
     first, log = load_checkpoint(out, policy, optimizer) if resume and out else (0, [])
     if out is not None and accelerator.is_main_process:
@@ -163,6 +170,7 @@ def pair_log_probs(
     settings: Settings,
     batches: list[list[int]] | None = None,
     progress: bool = True,
+    log_pi: LogProbs = token_log_probs,
 ) -> dict[int, PairLogProbs]:
     """log pi of every response token under `model`, by the pair's index; the processes share the work.
 
@@ -176,8 +184,8 @@ def pair_log_probs(
     quiet = not (progress and accelerator.is_main_process)
     for rows in tqdm(batches, desc="scoring", disable=quiet, leave=False):
         batch = _collate([pairs[i] for i in rows], pad_id, accelerator.device)
-        with _autocast(accelerator.device, settings):
-            logp = score(model, batch).cpu()
+        with _autocast(accelerator.device, settings), torch.no_grad(), eval_mode(model):
+            logp = log_pi(model, batch).cpu()
         for k, i in enumerate(rows):
             pair = pairs[i]
             found.append((i, logp[k, : len(pair.chosen.ids)], logp[len(rows) + k, : len(pair.rejected.ids)]))
@@ -191,6 +199,7 @@ class _Data:
     pairs: list[EncodedPair]
     pi_ref: dict[int, PairLogProbs] | None
     pad_id: int
+    log_pi: LogProbs
 
 
 def _step(
@@ -235,7 +244,7 @@ def _micro_losses(
     objective, pairs, n = settings.objective, [data.pairs[i] for i in micro], len(micro)
     batch = _collate(pairs, data.pad_id, device, objective.sides)
     with _autocast(device, settings):
-        log_pi = token_log_probs(policy, batch)
+        log_pi = data.log_pi(policy, batch)
     ratios = log_ratios(log_pi, _log_pi_ref(data, micro, log_pi))
     losses = objective.losses(*ratios.split(n))
     stats = {"loss": losses.sum().item(), "tokens": int(batch.action_mask.sum())}

@@ -55,7 +55,10 @@ def test_step_0_is_exact_in_bfloat16_too(tiny, train_pairs):
 
 
 def test_the_reference_is_scored_in_the_batches_that_training_sees(tiny, train_pairs, monkeypatch):
-    """One pass: 6 steps of 4 pairs in micro-batches of 2 are 12 batches, scored first and then trained on."""
+    """One pass: 6 steps of 4 pairs in micro-batches of 2 are 12 batches, scored first and then trained on.
+
+    The very first is read once more, to see which way of scoring the model takes.
+    """
     seen, collate = [], training._collate
 
     def spy(pairs, *rest):
@@ -64,8 +67,9 @@ def test_the_reference_is_scored_in_the_batches_that_training_sees(tiny, train_p
 
     monkeypatch.setattr(training, "_collate", spy)
     train(tiny, train_pairs, 1, replace(DPO_RUN, steps=6, micro_batch=2))
-    assert len(seen) == 24
-    assert seen[:12] == seen[12:]
+    assert len(seen) == 25
+    assert seen[0] == seen[1]
+    assert seen[1:13] == seen[13:]
 
 
 def test_dpo_lowers_the_loss_and_parts_the_rewards(tiny, train_pairs):
