@@ -21,10 +21,10 @@ from small_runs import diagnose_words, different, ended, inspect_words, make_bes
 
 from dpoq_lab.commands import cli, train
 
-KILLS, INSIDE, STEPS = 20, 4, 900
+KILLS, INSIDE, STEPS = 20, 4, 1200
 ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECTORY = {"os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.mkdir": 2}  # which argument is its descriptor
-LONGEST = 1.2  # seconds of work before a kill
+LONGEST = 2.0  # seconds of work before a kill
 PATIENCE = 120  # seconds
 
 
@@ -55,15 +55,16 @@ def train_by_the_clock(beside: Path, seed: int) -> list[str]:
         moment = draw.uniform(0, LONGEST)
         words = [*train_words(beside, out, STEPS), *(["--resume"] if (out / "run.json").exists() else [])]
         process = start(words)
+        scratch, metrics = changed(unfinished(out)), changed(out / "metrics.jsonl")
         if number in inside:
-            told, came = "in a checkpoint", until(lambda: unfinished(out).exists(), process)
+            told = "in a checkpoint"
+            came = until(lambda was=scratch: changed(unfinished(out)) not in (0, was), process)
         else:
-            before = changed(out / "metrics.jsonl")
             told = f"{moment:.2f} s after it went on"
-            came = until(lambda seen=before: changed(out / "metrics.jsonl") != seen, process, moment)
+            came = until(lambda was=metrics: changed(out / "metrics.jsonl") != was, process, moment)
         process.send_signal(sent)
         status, line = ended(process)
-        hits += unfinished(out).exists()
+        hits += changed(unfinished(out)) not in (0, scratch)
         print(f"{number + 1:4}  {sent.name:8} {told:26} {state_of(out)}", flush=True)
         if not came:
             return [f"train: kill {number + 1} came too late: {status} {line}"]

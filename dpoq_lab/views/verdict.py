@@ -49,7 +49,7 @@ def _sentence(text: str) -> str:
 
 def _finding(found: Finding) -> str:
     return (
-        f"<p><b>{found.sure.capitalize()}.</b> {_sentence(found.because)}</p>"
+        f"<p><b>{escape(found.sure.capitalize())}.</b> {_sentence(found.because)}</p>"
         f"<p><b>What to do.</b> {escape(found.fix)} Lesson {escape(found.lesson)} shows why.</p>"
     )
 
