@@ -39,7 +39,8 @@ def main(seed: int) -> int:
             ("diagnose", lambda out: diagnose_words(beside, beside / "train by step", out), []),
         ):
             failures += by_the_step(name, words, more, beside)
-    print(*(f"NOT AS EXPECTED: {failure}" for failure in failures), sep="\n")
+    for failure in failures:
+        print(f"NOT AS EXPECTED: {failure}")
     return 1 if failures else 0
 
 

@@ -1,6 +1,8 @@
 """Time and peak memory of `check` and `inspect` by the number of pairs, each in a process of its own.
 
 python tests/measure_commands.py [PAIRS ...]      default: 1000 10000 100000
+python tests/measure_commands.py check PAIRS ...  `check` alone
+python tests/measure_commands.py long             a reply of 1 MB of text, and replies of 5,000 tokens
 
 The pairs are those of `data/courtesy` over and over, each with a number in its replies; the models have one
 layer of 32, so that the kit is measured and not the models. Memory is also a share of the first row's.
@@ -19,9 +21,11 @@ from dpoq_lab.paths import data_folder
 # in a process of its own: a child's peak begins with what its parent holds
 MODELS = """
 import sys
+from pathlib import Path
 from dpoq_lab import models
+tokenizer = models.tiny_tokenizer()
 for seed, folder in enumerate(sys.argv[1:]):
-    models.save(models.build(models.tiny_tokenizer(), 32, 1, seed=seed), models.tiny_tokenizer(), folder)
+    models.save(models.build(tokenizer, 32, 1, seed=seed), tokenizer, Path(folder))
 """
 
 
@@ -53,26 +57,54 @@ def measured(command: list[str]) -> tuple[float, float, float]:
     return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def main(sizes: list[int]) -> None:
+def main(words: list[str]) -> None:
     """Print a line a command and size."""
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder)
         policy, reference = str(there / "policy"), str(there / "reference")
         subprocess.run([sys.executable, "-c", MODELS, policy, reference], check=True)
-        pair_of_models = ["--policy", policy, "--reference", reference]
-        first: dict[str, float] = {}
+        models = ["--policy", policy, "--reference", reference]
         print("command                   pairs   wall s   cpu s  peak MiB  of the first")
+        if words == ["long"]:
+            return long_replies(there, policy, models)
+        sizes = [int(word) for word in words if word != "check"] or [1000, 10_000, 100_000]
+        rows = Rows()
         for n in sizes:
             pairs = str(write_numbered(n, there / f"{n}.jsonl"))
-            for name, command in {
-                "check": ["check", pairs],
-                "check --model": ["check", pairs, "--model", policy],
-                "inspect": ["inspect", *pair_of_models, "--pairs", pairs, "--out", str(there / f"out-{n}")],
-            }.items():
-                wall, cpu, peak = measured(command)
-                share = peak / first.setdefault(name, peak)
-                print(f"{name:20} {n:10} {wall:8.1f} {cpu:7.1f} {peak:9.0f} {share:13.2f}", flush=True)
+            rows.measure("check", n, ["check", pairs])
+            if "check" not in words:
+                rows.measure("check --model", n, ["check", pairs, "--model", policy])
+                out = ["--pairs", pairs, "--out", str(there / f"out-{n}")]
+                rows.measure("inspect", n, ["inspect", *models, *out])
+    return None
+
+
+def long_replies(there: Path, policy: str, models: list[str]) -> None:
+    """Pairs whose replies are long: 1 MB of text, of which the model reads a part, and 5,000 tokens."""
+    for config in there.glob("*/config.json"):  # rotary positions have no weights
+        config.write_text(config.read_text().replace(": 512", ": 8192"))
+    rows, word = Rows(), " word and more"
+    for name, n, letters in (("1 MB", 1, 1_000_000), ("5,000 tokens", 4, 5000 * len(word) // 3)):
+        path, text = there / f"{letters}.jsonl", (word * (letters // len(word) + 1))[:letters]
+        pair = {"prompt": "Say it.", "chosen": f"Yes.{text}", "rejected": f"No.{text}"}
+        path.write_text("\n".join([json.dumps(pair)] * n), encoding="utf-8")
+        rows.measure(f"check, {name}", n, ["check", str(path), "--model", policy, "--max-length", "5100"])
+        out = ["--pairs", str(path), "--max-length", "5100", "--out", str(there / f"out {letters}")]
+        rows.measure(f"inspect, {name}", n, ["inspect", *models, *out])
+
+
+class Rows:
+    """The lines of the table; memory is also a share of a command's first."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, float] = {}
+
+    def measure(self, name: str, n: int, command: list[str]) -> None:
+        """Measure a command and print its line."""
+        wall, cpu, peak = measured(command)
+        share = peak / self.first.setdefault(name, peak)
+        print(f"{name:20} {n:10} {wall:8.1f} {cpu:7.1f} {peak:9.0f} {share:13.2f}", flush=True)
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [1000, 10_000, 100_000])
+    main(sys.argv[1:])
