@@ -25,6 +25,7 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "agents": "l12_agents.study",
     "systems": "l13_multi_model.study",
     "causes": "l14_your_own_model.study",
+    "bench": "bench.study",
 }
 
 

@@ -1,0 +1,160 @@
+"""`dpoq-lab study bench`: every piece of work beside its peer, as a table of ratios and as JSON."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from dpoq_lab import models, smollm2
+from dpoq_lab.encoding import EncodedPair, Response, collate, encode_pairs, pad_id
+from dpoq_lab.lessons.bench.race import Race, run
+from dpoq_lab.lessons.bench.steps import step_race
+from dpoq_lab.lessons.study import Study
+from dpoq_lab.losses import score
+from dpoq_lab.paths import data_folder
+from dpoq_lab.preferences import Pair, usable_pairs
+from dpoq_lab.rewards import score_pairs
+from dpoq_lab.search.beams import beam_search
+from dpoq_lab.search.scorers import ModelScorer
+from dpoq_lab.views.tables import text_table
+
+NAMES = {"tiny": "tiny", "SmolLM2": "smollm2-135m"}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Rounds of each race; pairs a step, and tokens of prompt and reply, by model."""
+
+    rounds: int
+    steps: dict[str, tuple[int, tuple[tuple[int, int], ...]]]
+    widths: dict[str, tuple[int, ...]]
+    tokens: int  # that a beam may write
+
+
+SIZES = {
+    "ci": Size(1, {"tiny": (2, ((5, 3),))}, {"tiny": (2,)}, 4),
+    "laptop": Size(
+        5,
+        {"tiny": (32, ((32, 16), (16, 32))), "SmolLM2": (4, ((64, 64),))},
+        {"tiny": (2, 5, 10, 20), "SmolLM2": (2, 5)},
+        24,
+    ),
+}
+
+
+def random_pairs(size: int, prompt: int, reply: int, words: int) -> list[EncodedPair]:
+    """Pairs of random tokens, all of one length."""
+    random = Random(f"bench {size} {prompt} {reply}")
+    found = []
+    for _ in range(size):
+        ids = [[random.randrange(5, words) for _ in range(n)] for n in (prompt, reply, reply)]
+        sides = [Response(ids[0], side, [(0, 0)] * reply, "") for side in ids[1:]]
+        found.append(EncodedPair(*sides, Pair("", "a", "b")))
+    return found
+
+
+def real_pairs(tokenizer: PreTrainedTokenizerFast, size: int) -> list[EncodedPair]:
+    """The first of the course's pairs about courtesy."""
+    return encode_pairs(tokenizer, usable_pairs(data_folder() / "courtesy" / "train.jsonl")[:size], 512).pairs
+
+
+def steps(size: Size, rounds: int) -> Iterator[dict]:
+    """DPO steps against TRL's."""
+    for name, (n, lengths) in _there(size.steps):
+        model, tokenizer = models.load(NAMES[name])
+        precisions = (False, True) if name == "SmolLM2" else (False,)
+        for bf16 in precisions:
+            kind = "bf16" if bf16 else "fp32"
+            for prompt, reply in lengths:
+                work = f"DPO step, {name} {kind}, {n} pairs of {prompt}+{reply}"
+                pairs = random_pairs(n, prompt, reply, len(tokenizer))
+                yield step_race(work, model, tokenizer, pairs, rounds, bf16)
+        work = f"DPO step, {name} fp32, {n} real pairs"
+        yield step_race(work, model, tokenizer, real_pairs(tokenizer, n), rounds)
+
+
+def beams(size: Size, rounds: int) -> Iterator[dict]:
+    """Beam search against transformers' generate."""
+    for name, widths in _there(size.widths):
+        model, tokenizer = models.load_frozen(NAMES[name])
+        prompt = tuple(real_pairs(tokenizer, 1)[0].chosen.prompt_ids)
+        for width in widths:
+            yield run(_beam_race(name, model, prompt, width, size.tokens), rounds)
+
+
+def _beam_race(name: str, model: PreTrainedModel, prompt: tuple[int, ...], width: int, tokens: int) -> Race:
+    ids = torch.tensor([prompt])
+    eos = model.config.eos_token_id
+
+    def theirs() -> tuple[int, ...]:
+        options = {"num_beams": width, "max_new_tokens": tokens, "do_sample": False, "eos_token_id": eos}
+        with torch.no_grad():
+            found = model.generate(ids, attention_mask=torch.ones_like(ids), **options)  # pyright: ignore
+        return tuple(found[0, len(prompt) :].tolist())
+
+    def ours() -> tuple[int, ...]:
+        return beam_search(ModelScorer(model, eos), prompt, width, tokens).hypotheses[0].tokens
+
+    work = f"beam search of {width}, {name}, {tokens} tokens"
+    return Race(work, "generate", ours, theirs, lambda a, b: float(a != b), 0.0)
+
+
+def scoring(size: Size, rounds: int) -> Iterator[dict]:
+    """`inspect`'s scores of pairs, both KLs included, against two forward passes alone."""
+    for name, (n, _) in _there(size.steps):
+        model, tokenizer = models.load_frozen(NAMES[name])
+        pairs = real_pairs(tokenizer, n)
+        batch = collate([p.chosen for p in pairs] + [p.rejected for p in pairs], pad_id(tokenizer))
+
+        def ours(model=model, tokenizer=tokenizer, pairs=pairs) -> torch.Tensor:  # noqa: ANN001
+            found = score_pairs(model, model, tokenizer, pairs)
+            return torch.tensor([sum(pair[side].logp_policy) for side in (0, 1) for pair in found])
+
+        def theirs(model=model, batch=batch) -> torch.Tensor:  # noqa: ANN001
+            return [score(model, batch).sum(1) for _ in range(2)][0]
+
+        def apart(a: torch.Tensor, b: torch.Tensor) -> float:
+            return (a - b).abs().max().item()
+
+        yield run(
+            Race(f"score {n} real pairs, {name}", "two forward passes", ours, theirs, apart, 1e-3), rounds
+        )
+
+
+def _there(by_model: dict) -> Iterator[tuple]:
+    """The models that can be had without a network."""
+    return ((name, given) for name, given in by_model.items() if name == "tiny" or smollm2.is_cached())
+
+
+WORKS: tuple[Callable[[Size, int], Iterator[dict]], ...] = (steps, beams, scoring)
+
+
+def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
+    """All races, `seeds` times the rounds of the size; one thread, so that CPU time is work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rows = [row for work in WORKS for row in work(size, size.rounds * seeds)]
+    finally:
+        torch.set_num_threads(threads)
+    return {"rows": rows}, table(rows)
+
+
+def table(rows: list[dict]) -> str:
+    """Ratios above 1 are in our favour; `apart` is how far the results part."""
+    head = ("work", "peer", "CPU ratio", "least to most", "wall ratio", "ours MiB", "theirs MiB", "apart")
+    return text_table([head, *map(_shown, rows)])
+
+
+def _shown(row: dict) -> tuple[str, ...]:
+    low, high = row["ratio_cpu_spread"]
+    peaks = [f"{row[f'{name}_peak'] or 0:,.0f}" for name in ("ours", "theirs")]
+    ratios = f"{row['ratio_cpu']:.2f}", f"{low:.2f} to {high:.2f}", f"{row['ratio_wall']:.2f}"
+    agreed = "" if row["apart"] <= row["close"] else " (not equal)"
+    return (row["work"], row["peer"], *ratios, *peaks, f"{row['apart']:.1e}{agreed}")
+
+
+STUDY = Study("speed beside peers: TRL, transformers, plain forward passes", measure, SIZES)
