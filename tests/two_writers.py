@@ -1,6 +1,6 @@
 """Two processes that write one folder at once: one works, the other is refused in a line, nothing is mixed.
 
-python tests/two_writers.py              2 minutes on two busy cores; exit 1 if anything is not as expected
+python tests/two_writers.py              3 minutes on two busy cores; exit 1 if anything is not as expected
 """
 
 import os
@@ -15,7 +15,8 @@ from small_runs import different, ended, inspect_words, make_beside, start, trai
 
 from dpoq_lab import models, smollm2
 
-STEPS, PATIENCE = 300, 120  # PATIENCE in seconds
+STEPS, LONG = 300, 900  # of a run, and of one that is still at work when another process has started
+PATIENCE = 120  # seconds
 
 
 def main() -> int:
@@ -23,13 +24,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         beside, failed = make_beside(Path(folder)), False
         print("two at once             as expected")
-        for name, wrong in {
-            "train, train": together(beside, "run", train_words(beside, beside / "run", STEPS)),
-            "train, then --resume": late(beside, "late", train_words(beside, beside / "late", 3 * STEPS)),
-            "inspect, inspect": together(beside, "seen", inspect_words(beside, beside / "seen")),
-            "fetch, fetch, fetch": fetches(beside),
-            "one that fails, two more": after_a_failure(beside),
+        for name, case in {
+            "train, train": lambda: together(beside, "run", train_words(beside, beside / "run", STEPS)),
+            "train, then --resume": lambda: late(beside, "late", train_words(beside, beside / "late", LONG)),
+            "inspect, inspect": lambda: together(beside, "seen", inspect_words(beside, beside / "seen")),
+            "fetch, fetch, fetch": lambda: fetches(beside),
+            "one that fails, two more": lambda: after_a_failure(beside),
         }.items():
+            wrong = case()
             print(f"{name:24} {', '.join(wrong) or 'yes'}", flush=True)
             failed |= bool(wrong)
     return int(failed)
