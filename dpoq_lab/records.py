@@ -75,6 +75,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         aside.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may be no text
         aside.replace(path)
-    except OSError:  # a full disk, most often
+    except OSError as error:  # a full disk, most often, of which a write names no file
         aside.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
         raise

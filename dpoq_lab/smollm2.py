@@ -68,15 +68,16 @@ def fetch() -> Path:
     lock = target.parent / ".fetch.lock"
     try:
         with FileLock(lock):  # a second fetch waits for the first
-            if not is_cached():
-                _fetch(target)
+            try:
+                if not is_cached():
+                    _fetch(target)
+            finally:
+                lock.unlink(missing_ok=True)  # while it is held: nobody waits for another file
     except FetchError:
         raise
     except Exception as error:  # a full disk, most often, which each library tells in its own way
         told = " ".join(str(error).split())[:200]
         raise FetchError(f"smollm2-135m could not be put into {cache_folder()}: {told}") from error
-    finally:
-        lock.unlink(missing_ok=True)
     return target
 
 

@@ -89,6 +89,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(
     said = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()
     assert [line for line in said if "error" in line] == said[-1:]
     assert "No space left on device" in said[-1]
+    assert str(tmp_path / "run") in said[-1]
     begun = (tmp_path / "run" / "run.json").exists()
     assert cli.main([*words, "--resume"] if begun else words) == 0
     assert different(tmp_path / "run", whole) == []

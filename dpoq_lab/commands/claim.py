@@ -1,5 +1,7 @@
 """A folder that a command writes: held by one process, and left as it was found if nothing came of it."""
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,10 +33,20 @@ def claimed(out: Path) -> Iterator[None]:
         raise ClaimError(f"{out}: another process is writing here") from error
     try:
         yield
+    except Exception as error:
+        if (full := _full_disk(error)) and not getattr(error, "filename", None):
+            raise ClaimError(f"{out}: {full}") from error
+        raise
     finally:
         (out / LOCK).unlink(missing_ok=True)
         lock.release()
         remove_empty(made)
+
+
+def _full_disk(error: Exception) -> str | None:
+    """What the system says of a disk that is full, whichever library passes it on and in which error."""
+    told = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    return next((words for words in told if words in str(error)), None)
 
 
 def remove_empty(folders: Iterable[Path]) -> None:

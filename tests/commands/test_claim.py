@@ -60,3 +60,23 @@ def test_what_a_stopped_write_left_is_no_stranger(tmp_path):
     for name in (LOCK, ".run.json.part", "run.json", "thesis.txt"):
         (tmp_path / name).touch()
     assert strangers(tmp_path) == ["run.json", "thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        Exception("Disk quota exceeded (os error 122)"),
+    ],
+)
+def test_a_full_disk_is_told_with_the_folder_whichever_library_met_it(tmp_path, error):
+    with pytest.raises(ClaimError, match=r"out: (No space left on device|Disk quota exceeded)$"):
+        fails(tmp_path / "out", error)
+    with pytest.raises(ValueError, match="^something else$"):
+        fails(tmp_path / "out", ValueError("something else"))
+
+
+def fails(out, error):
+    with claimed(out):
+        raise error

@@ -5,7 +5,7 @@ from dpoq_lab.lessons.bench.race import Cost, Race, record, run
 
 
 def test_a_record_by_hand():
-    """Ratios turn by turn, theirs over ours: 2, 3, 1/2 of the processor; of ratios the median, not of times."""
+    """Ratios turn by turn, theirs over ours: 2, 3, 1/2 of the processor; the median is of ratios."""
     ours = [Cost(1.0, 2.0, 100.0), Cost(2.0, 2.0, 130.0), Cost(4.0, 2.0, None)]
     theirs = [Cost(2.0, 1.0, 90.0), Cost(6.0, 4.0, 80.0), Cost(2.0, 6.0, 70.0)]
     assert record("w", "p", ours, theirs, {"apart": 0.5}) == {
