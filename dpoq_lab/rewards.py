@@ -114,6 +114,7 @@ def _token_scores(
     R, actions = len(response.ids), torch.tensor(response.actions, device=logits.device)
     common = min(logits.shape[-1], logits_ref.shape[-1])  # one may have added tokens that nobody uses
     log_pi, log_pi_ref = (x[:R].log_softmax(-1)[:, :common] for x in (logits, logits_ref))  # (R, n_actions)
+    pi, pi_ref, apart = log_pi.exp(), log_pi_ref.exp(), log_pi - log_pi_ref
 
     def at_actions(x: Tensor) -> list[float]:
         return x.sum(-1).masked_fill(~actions, 0.0).tolist()
@@ -122,11 +123,11 @@ def _token_scores(
         response,
         logp[:R].tolist(),
         logp_ref[:R].tolist(),
-        at_actions(log_pi_ref.exp() * (log_pi_ref - log_pi)),
-        at_actions(log_pi.exp() * (log_pi - log_pi_ref)),
+        at_actions(-pi_ref * apart),
+        at_actions(pi * apart),
         _likeliest(log_pi, response.actions, tokenizer, top),
         _likeliest(log_pi_ref, response.actions, tokenizer, top),
-        at_actions(-log_pi.exp() * log_pi),
+        at_actions(-pi * log_pi),
         _shift(log_pi, log_pi_ref, (logp - logp_ref)[:R].masked_fill(~actions, 0.0), tokenizer),
     )
 
