@@ -59,7 +59,7 @@ def test_a_cause_speaks_for_its_facts(cause):
 
 
 def test_every_cause_is_tried_here():
-    apart = {"weights in bf16", "nothing wrong in the curves"}
+    apart = {"weights in bf16", "learned by heart", "nothing wrong in the curves"}
     assert {cause.name for cause in CAUSES} - apart == set(CHANGED)
 
 
@@ -71,14 +71,14 @@ def test_weights_in_bf16_are_a_caution_beside_the_verdict():
     assert diagnose({"bf16_weights": 1.0}).verdict == "can't tell"
 
 
-def test_pairs_learned_by_heart_show_in_pairs_kept_aside():
-    """0.97 and 0.52 apart; a harder set kept aside (0.62), or one hardly learned, is none."""
+def test_pairs_learned_by_heart_are_a_caution_beside_the_verdict():
+    """0.97 and 0.52 apart: noise, or a small model that read few pairs often; planted runs show both."""
     learned = CURVES | PAIRS | {"accuracy_end": 0.97}
     found = diagnose(learned | {"accuracy_held_out": 0.52})
-    assert found.verdict == "labels without signal"
-    assert "97% of the pairs trained on and in 52% of those kept aside" in found.findings[0].because
-    assert diagnose(learned | {"accuracy_held_out": 0.62}).verdict == "healthy"
-    assert diagnose(learned | {"accuracy_end": 0.75, "accuracy_held_out": 0.52}).verdict == "healthy"
+    assert (found.verdict, found.findings[-1].cause) == ("healthy", "learned by heart")
+    assert found.findings[-1].because.endswith("97% of the pairs trained on and in 52% of those kept aside")
+    for other in ({"accuracy_held_out": 0.62}, {"accuracy_end": 0.75, "accuracy_held_out": 0.52}):
+        assert [f.cause for f in diagnose(learned | other).findings] == ["healthy"]
 
 
 @pytest.mark.parametrize("start", [(2.2, -2.5, 0.2), (1.9, 2.4, 0.75), (-0.6, 0.7, 0.69)])
@@ -166,8 +166,8 @@ BORDERS = [
         0.576,
         0.575,
     ),
-    ("labels without signal", {"accuracy_end": 0.9}, "accuracy_held_out", 0.59, 0.58),
-    ("labels without signal", {"accuracy_held_out": 0.5}, "accuracy_end", 0.74, 0.75),
+    ("learned by heart", {"accuracy_end": 0.9}, "accuracy_held_out", 0.61, 0.6),
+    ("learned by heart", {"accuracy_held_out": 0.5}, "accuracy_end", 0.74, 0.75),
     ("labels against the reference", {}, "reference_prefers_chosen", 0.351, 0.35),
     ("too much pressure", {"loss_end": 0.65, "rejected_end": -4.0}, "chosen_end", -1.1, -1.0),
     ("too much pressure", {"rejected_end": -4.0, "accuracy_end": 0.8}, "loss_end", 0.59, 0.6),
@@ -218,7 +218,6 @@ def test_a_cause_begins_to_speak_at_its_border(cause, given, name, silent, speak
             -18.5,
         ),
         ("nothing learned", {"chosen_end": 0.0}, "rejected_end", -0.051, -0.049),
-        ("labels without signal", {"accuracy_held_out": 0.5}, "accuracy_end", 0.89, 0.91),
         ("displacement", {"chosen": -2.0, "chosen_kl": 2.2, "rejected": -5.0}, "changed", 0.101, 0.099),
         ("too much pressure", {"chosen_logged": -16.0, "chosen_rescored": -16.0}, "chosen_end", -4.0, -4.01),
         ("too much pressure", {"loss_end": 0.65, "chosen_end": 0.0}, "rejected_end", -6.0, -6.1),

@@ -26,7 +26,6 @@ from dpoq_lab.rewards import score_responses
 from dpoq_lab.training import Settings, train, trained_copy
 
 MAX_LENGTH = 256
-HELD_OUT = 100  # pairs of a draw, its last, that no run trains on
 
 
 @dataclass(frozen=True)
@@ -124,13 +123,12 @@ PLANTS = {
 
 @dataclass(frozen=True)
 class PlantedRun:
-    """A finished run as a user has it; `held_out` are pairs made alike that it has not seen."""
+    """A finished run as a user has it."""
 
     log: list[dict]
     policy: PreTrainedModel
     reference: PreTrainedModel
     pairs: list[EncodedPair]
-    held_out: list[EncodedPair]
     beta: float
 
 
@@ -140,8 +138,7 @@ def plant(world: World, of: Plant, seed: int, steps: int = 60, batch_size: int =
     lr, beta = (rate * random.uniform(0.7, 1.4) for rate in (world.lr * of.lr, world.beta * of.beta))
     drawn = world.draw(seed)
     start = world.base() if of.from_base else sft(world.name, seed)
-    made = of.pairs(drawn, seed, start, world)
-    pairs, held_out = made[:-HELD_OUT], made[-HELD_OUT:]
+    pairs = of.pairs(drawn, seed, start, world)
     seen = encode_pairs(tokenizer, [of.prompts(p) for p in pairs], world.cut if of.cut else MAX_LENGTH).pairs
     seen = [replace(p, chosen=of.tokens(p.chosen), rejected=of.tokens(p.rejected)) for p in seen]
     reference = world.base() if of.stated == "base" else start
@@ -156,10 +153,8 @@ def plant(world: World, of: Plant, seed: int, steps: int = 60, batch_size: int =
         torch.manual_seed(seed)
         log = train(policy, seen, pad_id(tokenizer), settings, reference=_copy(reference), progress=False)
     hook.remove()
-    scored, unseen = (
-        encode_pairs(tokenizer, some, world.cut if of.cut else MAX_LENGTH).pairs for some in (pairs, held_out)
-    )
-    return PlantedRun(log, policy.float(), reference, scored, unseen, beta)
+    scored = encode_pairs(tokenizer, pairs, world.cut if of.cut else MAX_LENGTH).pairs
+    return PlantedRun(log, policy.float(), reference, scored, beta)
 
 
 def _copy(model: PreTrainedModel) -> PreTrainedModel:
@@ -176,7 +171,7 @@ def _with_dropout(policy: PreTrainedModel, p: float) -> Any:
 def sft(name: str, seed: int) -> PreTrainedModel:
     """The base of a world after SFT on the chosen replies of a seed."""
     world, settings = WORLDS[name], replace(WORLDS[name].sft, seed=seed)
-    encoded = encode_pairs(world.tokenizer(), world.draw(seed)[:-HELD_OUT], MAX_LENGTH).pairs
+    encoded = encode_pairs(world.tokenizer(), world.draw(seed), MAX_LENGTH).pairs
     tuned: Any = trained_copy(world.base(), encoded, pad_id(world.tokenizer()), settings, progress=False)[0]
     return tuned
 
@@ -195,8 +190,8 @@ def courtesy_pairs() -> list[Pair]:
 
 
 def courtesy_draw(seed: int) -> list[Pair]:
-    """All of them in a seeded order, without marks."""
-    some = Random(f"courtesy {seed}").sample(courtesy_pairs(), len(courtesy_pairs()))
+    """A seeded 400 of them, without marks."""
+    some = Random(f"courtesy {seed}").sample(courtesy_pairs(), 400)
     return [Pair(p.prompt, p.chosen, p.rejected) for p in some]
 
 
@@ -223,15 +218,10 @@ def courtesy_base() -> PreTrainedModel:
     return model
 
 
-def note_draw(seed: int) -> list[Pair]:
-    """A thousand order notes to train on, and those that are held out."""
-    return order_pairs(1000 + HELD_OUT, seed)
-
-
 def open_endings(seed: int) -> list[Pair]:
     """Order notes after whose end the writer goes on, again and again by a coin: an end is never certain."""
     random, found = Random(f"open {seed}"), []
-    for pair in note_draw(seed):
+    for pair in order_pairs(1000, seed):
         more = [[random.choice(FILLERS) for _ in iter(lambda: random.random() < 0.5, False)] for _ in "wl"]
         chosen, rejected = (
             " ".join([y, *m]) for y, m in zip((pair.chosen, pair.rejected), more, strict=True)
@@ -245,7 +235,7 @@ COURTESY_SFT = Settings(SFT(), lr=5e-4, steps=60, batch_size=32, micro_batch=32)
 WORLDS = {
     world.name: world
     for world in (
-        World("order notes", notes_base, note_tokenizer, note_draw, *NOTES, 55),
+        World("order notes", notes_base, note_tokenizer, lambda seed: order_pairs(1000, seed), *NOTES, 55),
         World("open endings", notes_base, note_tokenizer, open_endings, *NOTES, 60),
         World("courtesy", courtesy_base, models.tiny_tokenizer, courtesy_draw, 0.3, 2e-5, COURTESY_SFT, 40),
     )

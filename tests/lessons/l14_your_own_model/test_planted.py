@@ -12,7 +12,6 @@ from dpoq_lab.lessons.l14_your_own_model.planted import (
     WORLDS,
     doubled_end,
     flipped,
-    note_draw,
     one_word_apart,
     open_endings,
     plant,
@@ -54,8 +53,8 @@ def test_two_replies_differ_in_one_likely_word():
 
 def test_an_open_ending_goes_on_by_a_coin():
     more = [pair.chosen.count(filler) for pair in open_endings(1) for filler in FILLERS]
-    plain = [pair.chosen.count(filler) for pair in note_draw(1) for filler in FILLERS]
-    assert (sum(more) - sum(plain)) / len(note_draw(1)) == pytest.approx(1.0, abs=0.15)  # 1/2 + 1/4 + ...
+    plain = [pair.chosen.count(filler) for pair in order_pairs(1000, 1) for filler in FILLERS]
+    assert (sum(more) - sum(plain)) / 1000 == pytest.approx(1.0, abs=0.15)  # 1/2 + 1/4 + ...
 
 
 def test_a_run_begins_where_its_plant_says():
