@@ -2,7 +2,8 @@
 
 For maintainers: `python tests/drive_explorers.py openings --times 10 --throttle 6 15` says how often every
 explorer was drawn and moved; `python tests/drive_explorers.py latency --throttle 1 6` how long a key press
-or a choice takes until nothing changes any more. `--lessons NAME ...` restricts, `--out FILE` keeps JSON.
+or a choice takes until nothing changes any more; `storm --seconds 10` moves them at random and says what grew
+or broke. `--lessons NAME ...` restricts, `--out FILE` keeps JSON.
 """
 
 import argparse
@@ -13,9 +14,11 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from random import Random
 
 import numpy as np
-from lab_browser import STEP, opened, running_browser, running_lab, settle, throttle
+import psutil
+from lab_browser import STEP, TOLERATED, opened, running_browser, running_lab, settle, throttle
 from playwright.sync_api import Error, Locator
 
 from dpoq_lab.views.tables import text_table
@@ -135,7 +138,8 @@ class Control:
             at = self.element.locator("select").evaluate("select => select.selectedIndex")
             self.element.locator("select").select_option(index=at - 1 if back else at + 1)
         else:
-            raise ValueError(f"{self.label} is neither a slider nor a dropdown")
+            on = self.element.locator("button.mod-active").last
+            on.locator("xpath=following-sibling::button | preceding-sibling::button").first.click()
 
 
 def explorers(lesson):
@@ -289,6 +293,54 @@ def latency_table(records):
     return text_table(rows, left=3)
 
 
+def storm(browser, lab, options):
+    """One record for every lesson: controls moved at random for some seconds, and what grew or broke."""
+    records = []
+    for name in options.lessons:
+        with opened(browser, lab, name) as lesson:
+            settle(lesson.page)
+            every = [control for explorer, box in explorers(lesson) for control in controls(explorer, box)]
+            records.append(lesson_storm(lesson, every, Random(name), options.seconds))
+            print(*records[-1].values(), flush=True)
+    return records
+
+
+def lesson_storm(lesson, every, random, seconds):
+    """Warm up by a move of each control, then compare memory before and after the random ones."""
+    for control in every:
+        control.move()
+    settle(lesson.page)
+    before, moves, deadline = memory(lesson.page), 0, time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        random.choice(every).move()
+        moves += 1
+    settle(lesson.page)
+    after = memory(lesson.page)
+    errors = [text for text in lesson.page.evaluate("kernelErrors") if TOLERATED not in text]
+    problems = lesson.problems + errors + undrawn(lesson)
+    grown = {name: round(after[name] - before[name], 1) for name in before}
+    return {"lesson": lesson.name, "controls": len(every), "moves": moves, **grown, "problems": problems}
+
+
+def memory(page):
+    """MiB of the page's objects after a collection, and of the lesson's kernel."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    heap = session.send("Runtime.getHeapUsage")["usedSize"]
+    family = psutil.Process().children(recursive=True)
+    kernels = [one.memory_info().rss for one in family if "ipykernel_launcher" in " ".join(one.cmdline())]
+    return {"page_mib": heap / 2**20, "kernel_mib": sum(kernels) / 2**20}
+
+
+def storm_table(records):
+    """One line for every lesson."""
+    rows = [("lesson", "controls", "moves", "page MiB more", "kernel MiB more", "problems")]
+    for record in records:
+        *told, problems = record.values()
+        rows.append((*map(str, told), "; ".join(problems) or "none"))
+    return text_table(rows)
+
+
 def parsed():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -297,18 +349,25 @@ def parsed():
         command = commands.add_parser(name)
         command.add_argument("--times", type=int, default=times, help="openings, or moves of a control")
         command.add_argument("--throttle", type=float, nargs="+", default=rates, help="how much slower")
-        command.add_argument(
-            "--lessons", nargs="+", choices=EXPLORERS, default=list(EXPLORERS), metavar="NAME"
-        )
-        command.add_argument("--out", type=Path, help="keep what was measured as JSON")
+        _add_common(command)
+    command = commands.add_parser("storm")
+    command.add_argument("--seconds", type=float, default=10, help="of random moves, a lesson")
+    _add_common(command)
     return parser.parse_args()
+
+
+def _add_common(command):
+    command.add_argument("--lessons", nargs="+", choices=EXPLORERS, default=list(EXPLORERS), metavar="NAME")
+    command.add_argument("--out", type=Path, help="keep what was measured as JSON")
 
 
 def main():
     options = parsed()
-    measure, table = {"openings": (openings, openings_table), "latency": (latency, latency_table)}[
-        options.command
-    ]
+    measure, table = {
+        "openings": (openings, openings_table),
+        "latency": (latency, latency_table),
+        "storm": (storm, storm_table),
+    }[options.command]
     with tempfile.TemporaryDirectory() as home, running_lab(Path(home)) as lab, running_browser() as browser:
         records = measure(browser, lab, options)
     if options.out:

@@ -15,6 +15,7 @@ from lab_browser import (
     CHROMIUM,
     STEP,
     TOKEN,
+    TOLERATED,
     Lesson,
     changes,
     drag,
@@ -64,8 +65,6 @@ UNREAD = """outputs => outputs.flatMap(output => [...output.querySelectorAll('sv
         !(picture.matches('figure.dpoq-figure > svg[role="img"][aria-label]') &&
           picture.parentElement.querySelector('.dpoq-reading')?.textContent.trim()))
     .map(picture => picture.outerHTML.slice(0, 200))"""
-# Widgets ask a kernel that has not imported ipywidgets yet; they then go on without (ipywidgets #3525)
-TOLERATED = "No such comm"
 SLOW = 6  # as much as this machine is slowed down, a reader's may be
 # An explorer as it should be; the tests break it in one place each
 DRAWN = """<div class="jp-OutputArea-output"><div class="widget-vbox">
