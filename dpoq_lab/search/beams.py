@@ -5,7 +5,7 @@ Likelihood search ranks a prefix by sum log pi; value-guided search by sum (r + 
 takes a scorer of `scorers`, and returns hypotheses and the tree of all tokens that it looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -215,9 +215,8 @@ def _beam(
         sums = torch.tensor([tree.sum_log_pi(i) for i in opened], dtype=log_pi.dtype)[:, None] + log_pi
         ranks = rank(tree, opened, sums)
         kept = []  # (rank, row, node)
-        for place, (row, token) in enumerate(_best(ranks, 2 * width)):
-            node = Node(opened[row], token, float(log_pi[row, token]), float(sums[row, token]), step)
-            index, found = tree.add(node), float(ranks[row, token])
+        for place, (row, token, log_p, total, found) in enumerate(_best(2 * width, log_pi, sums, ranks)):
+            index = tree.add(node := Node(opened[row], token, log_p, total, step))
             if (ended := is_end(scorer, len(prompt) + step, token)) or step == room:
                 if place < width:
                     node.status = "finished" if ended else "kept"
@@ -235,10 +234,17 @@ def _beam(
     return Search([tree.hypothesis(index, score) for score, index in done], tree)
 
 
-def _best(ranks: Tensor, n: int) -> list[tuple[int, int]]:
-    """Row and token of the `n` largest finite ranks (rows, n_actions), best first; ties by row, token."""
+def _best(
+    n: int, log_pi: Tensor, sums: Tensor, ranks: Tensor
+) -> Iterator[tuple[int, int, float, float, float]]:
+    """Row, token, log pi, sum log pi and rank of the `n` largest finite ranks (rows, n_actions), best first.
+
+    Ties go by row and token.
+    """
     flat = ranks.flatten()
     least = flat.topk(min(n, len(flat))).values[-1]
     near = ((flat >= least) & (flat > -torch.inf)).nonzero()[:, 0]  # ascending, so a stable sort breaks ties
     best = near[flat[near].sort(descending=True, stable=True).indices][:n]
-    return [divmod(int(i), ranks.shape[-1]) for i in best]
+    places = (divmod(i, ranks.shape[-1]) for i in best.tolist())
+    columns = [x.flatten()[best].tolist() for x in (log_pi, sums, ranks)]  # three reads, not three a place
+    return ((row, token, *told) for (row, token), *told in zip(places, *columns, strict=True))
