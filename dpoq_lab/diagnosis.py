@@ -223,8 +223,8 @@ def _healthy(f: Facts) -> tuple[str, str] | None:
         return None
     where = "at the end of the log" if "records" in f else "in these pairs"
     ahead, loss = f"{f['accuracy_end']:.0%}", f"{f['loss_end']:.2f}"
-    moved = f"{f['chosen_end']:+.2f} nats and the rejected by {f['rejected_end']:+.2f}"
-    told = f"{where} the chosen reply is ahead in {ahead} of the pairs, the loss is {loss}; the chosen moved by {moved}"
+    moved = f"the chosen moved by {f['chosen_end']:+.2f} nats and the rejected by {f['rejected_end']:+.2f}"
+    told = f"{where} the chosen reply is ahead in {ahead} of the pairs, the loss is {loss}; {moved}"
     if f["chosen_end"] < 0:
         told += "; a chosen reward below 0 is no fault while the rejected one falls more"
     return ("clear" if "loss_start" in f else "likely"), told
