@@ -99,8 +99,8 @@ def test_a_fall_of_the_chosen_reply_is_answered_where_it_is_no_fault():
     told = diagnose(CURVES | PAIRS | falls).findings[0].because
     assert told == (
         "at the end of the log the chosen reply is ahead in 90% of the pairs, the loss is 0.30; the "
-        "chosen moved by -0.50 nats and the rejected by -2.50; a chosen reward below 0 is no fault while the rejected one "
-        "falls more"
+        "chosen moved by -0.50 nats and the rejected by -2.50; a chosen reward below 0 is no fault while the "
+        "rejected one falls more"
     )
     alone = diagnose(PAIRS | {"beta": 0.5, "loss": 0.3}).findings[0].because
     assert alone.startswith("in these pairs the chosen reply is ahead in 92%")
