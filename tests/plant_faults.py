@@ -169,9 +169,9 @@ def table(results: dict[int, list[tuple[Fault, str]]]) -> str:
 
 def run(copy: Copy, seeds: Sequence[int], names: Sequence[str], n: int) -> dict[int, list[tuple[Fault, str]]]:
     """What becomes of the faults that the seeds draw."""
-    for module in names:
-        if not copy.passes(tests_of(module), write=True):
-            sys.exit(f"without a fault these fail: {tests_of(module)}")
+    for test in dict.fromkeys(test for module in names for test in tests_of(module)):
+        if not copy.passes([test], write=True):
+            sys.exit(f"without a fault this fails: {test}")
     reasons, results = equivalents(), {}
     for seed in seeds:
         results[seed] = []
