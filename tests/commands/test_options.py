@@ -8,6 +8,8 @@ import pytest
 
 from dpoq_lab.columns import How
 from dpoq_lab.commands import cli
+from dpoq_lab.commands.train import Request
+from dpoq_lab.presets import find_preset
 
 
 @pytest.fixture
@@ -46,6 +48,24 @@ def test_a_problem_is_a_failure(monkeypatch, capsys):
     monkeypatch.setattr("dpoq_lab.commands.check.check", lambda *_: report)
     assert cli.main(["check", "a.jsonl"]) == 1
     assert capsys.readouterr().out == "told\n"
+
+
+def test_train(called, capsys, monkeypatch):
+    """Its request and preset; another process of a launch tells nothing."""
+    monkeypatch.setattr("dpoq_lab.commands.train.summary_line", lambda record: f"told {record}")
+    words, where = ["train", "--pairs", "p", "--out", "o", "--preset", "ci"], "dpoq_lab.commands.train.run"
+    given, _ = called(where, *words, gives={"a": 1})
+    assert given == (Request(find_preset("ci").model, "p", Path("o")), find_preset("ci"))
+    assert capsys.readouterr().out == "told {'a': 1}\n"
+    options = {"method": "cpl", "reference": "ref", "beta": 0.3, "lr": 0.5, "epochs": 2, "batch_size": 3}
+    options |= {"seed": 4, "held_out": 0.25, "max_length": 9, "chat_template": "t"}
+    words += [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    monkeypatch.setenv("RANK", "1")
+    more = ["--model", "m", "--resume", "--whole-yield", "--split", "s"]
+    (request, _), _ = called(where, *words, *more, gives={"a": 1})
+    flags = {"resume": True, "whole_yield": True, "how": How(split="s")}
+    assert request == Request("m", "p", Path("o"), **options, **flags)
+    assert capsys.readouterr().out == ""
 
 
 INSPECT = ("inspect", "--policy", "pi", "--reference", "ref", "--pairs", "a.jsonl", "--out", "o")
