@@ -1,5 +1,7 @@
 """Each cause speaks for its own facts and for no others."""
 
+import re
+
 import pytest
 
 from dpoq_lab.diagnosis import CAUSES, LN2, diagnose
@@ -370,3 +372,14 @@ def test_what_curves_say_goes_before_what_stands_in_for_them():
     found = diagnose(PAIRS | {"loss": 0.3, "loss_end": 0.2})
     assert (found.facts["loss_end"], found.facts["chosen_end"]) == (0.2, PAIRS["chosen"])
     assert "dropout in training: needs loss_start, chosen_start, rejected_start" in found.missing
+
+
+def test_every_cause_has_a_kind_what_to_do_and_a_lesson():
+    kinds = {"scoring mismatch", "data fault", "nothing learned", "too much pressure", "caution", "expected"}
+    assert {cause.kind for cause in CAUSES} == kinds | {"healthy"}
+    for cause in CAUSES:
+        assert cause.needs
+        assert cause.fix[0].isupper()
+        assert cause.fix.endswith(".")
+        assert re.fullmatch(r"\d\d_[a-z_]+", cause.lesson)
+        assert cause.name[0].islower()

@@ -334,6 +334,8 @@ def test_what_closes_a_turn():
     closing = {(k, k + 1): _closes(9, (k, k + 1), TURNS, 0) for k in range(15)}
     assert [span[0] for span, closes in closing.items() if closes] == [6, 7, 12, 13, 14]
     assert _closes(0, (0, 1), TURNS, 0)
+    no_end = [Turn(3, (4, 6), (6, 6))]  # of a template that ends no turn with a token
+    assert [_closes(9, (k, k + 1), no_end, 0) for k in (5, 6, 7)] == [False, True, True]
 
 
 def test_eos_may_stand_in_an_end_of_turn_and_at_the_end():
