@@ -457,3 +457,25 @@ def test_a_copy_is_trained_and_the_policy_stays(tiny, train_pairs):
     assert not torch.equal(weights(copy), before)
     assert (told, len(log)) == (log, 1)
     assert log[0]["loss_mean"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_what_is_trained_is_what_accelerate_prepares(tiny, train_pairs, monkeypatch):
+    """Of several processes a wrapper that adds up their gradients, and an optimiser that waits for them."""
+    asked, seen = [], []
+
+    def prepare(self, *given):
+        asked.append(given)
+        return "wrapped", "waiting"
+
+    def step(accelerator, policy, optimizer, data, *rest):
+        seen.append((policy, optimizer, data.pi_ref))
+        raise Stop
+
+    monkeypatch.setattr(Accelerator, "prepare", prepare)
+    monkeypatch.setattr(training, "_step", step)
+    with pytest.raises(Stop):
+        train(tiny, train_pairs[:2], 1, SFT_RUN)
+    [(policy, optimizer)] = asked
+    assert policy is tiny
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert seen == [("wrapped", "waiting", None)]
