@@ -299,3 +299,27 @@ def test_the_tree_of_a_search():
     assert found == Hypothesis((0, 0), (LOG[0.75], LOG[0.6]), True, 7.0)
     assert found.log_pi == pytest.approx(SUMS["00"])
     assert not tree.hypothesis(0, 7.0).finished
+
+
+def test_a_token_that_cannot_be_is_never_looked_at():
+    """Of three tokens the first has no probability: neither beam has it in its tree, however wide."""
+    pi = [np.array([[0.0, 0.75, 0.25]]), np.array([[0.0, 1.0, 0.0]] * 2)]
+    scorer = TabularScorer(uniform_tree(3, 2, 1.0), pi)
+    for search in (
+        beam_search(scorer, (), 9, 2, length_penalty=0.0),
+        value_beam(scorer, lambda tokens: -float(len(tokens)), (), 9, 2),
+    ):
+        assert [(node.parent, node.token) for node in search.tree.nodes] == [(-1, 1), (-1, 2), (0, 1)]
+        assert {h.tokens for h in search.hypotheses} == {(1, 1), (2,)}
+
+
+def test_a_search_stops_where_what_is_open_can_only_draw_level():
+    """Values of 2 for an ending and for what is open: nothing is looked at after the first step."""
+    value = {(0,): 2.0, (1,): 2.5, (0, 0): 2.5, (0, 1): 0.0}.__getitem__
+    assert len(value_beam(SMALL, value, (), 1, 2).tree.nodes) == 2
+    level = {(0,): 2.5, (1,): 2.5, (0, 0): 2.5, (0, 1): 0.0}.__getitem__
+    assert len(value_beam(SMALL, level, (), 1, 2).tree.nodes) == 4  # the open one comes first
+    levels = [[[0.5, 0.2, 0.3]], [[0.5, 0.0, 0.5], [0.0, 0.0, 1.0]], [[0.0, 0.0, 1.0]] * 4]
+    halves = TabularScorer(uniform_tree(3, 3, 1.0), [np.array(level) for level in levels])
+    tree = beam_search(halves, (), 2, 3, length_penalty=0.0).tree
+    assert max(node.step for node in tree.nodes) == 2  # of 0.3 and 0.25 ended; 0.25 is open

@@ -200,3 +200,8 @@ def test_a_pair_in_the_page_whole():
         *("chosen: sum of r_hat +1.50", "rejected: sum of r_hat \u22121.00"),
     ]
     assert re.findall(r"--share:(\d+%)", found) == ["50%", "100%", "100%"]
+
+
+def test_the_curves_of_a_run_are_as_wide_as_asked():
+    log = Log([{"chosen": 1.0, "rejected": 2.0}, {"chosen": 3.0, "rejected": 5.0}], None)
+    assert [report.run_curves(log)[0].width, report.run_curves(log, 380)[0].width] == [760, 380]
