@@ -393,3 +393,26 @@ def test_an_empty_token_before_is_no_part_of_a_character():
     response = Response([5], [7, 8, 9, 4], [(0, 2), (0, 2), (2, 3), (3, 3)], "abc", eos_id=4)
     assert response.tokens == ["ab", BYTE, "c", EOS]
     assert (response.actions, response.n_actions) == ([True] * 4, 4)
+
+
+def test_of_the_tokens_that_a_tokenizer_adds_bos_alone_stands_before_a_text():
+    """One that adds EOS too, and a prompt that begins with BOS itself; a chat has its template's."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = letters([], "{% for m in messages %}{{ m.content }}{% endfor %}")
+    tokenizer.add_special_tokens({"bos_token": "<bos>"})
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[("<bos>", bos), ("<eos>", eos)]
+    )
+    a, c = (tokenizer.convert_tokens_to_ids(x) for x in "ac")
+    for prompt in ("a", "<bos>a"):
+        found = encode_response(tokenizer, prompt, "c", 99)
+        assert (found.prompt_ids, found.ids, found.text) == ([bos, a], [c, eos], "c")
+        assert found.offsets == [(0, 1), (1, 1)]
+    chat = encode_response(tokenizer, [{"role": "user", "content": "a"}], "c", 99)
+    assert (chat.prompt_ids, chat.ids) == ([a], [c, eos])
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A <eos>", special_tokens=[("<eos>", eos)]
+    )
+    assert encode_response(tokenizer, "a", "c", 99).prompt_ids == [a]

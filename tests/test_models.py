@@ -190,3 +190,88 @@ def test_a_template_of_a_file_takes_the_place_of_the_tokenizers(tmp_path):
     for name in ("t", "none"):
         with pytest.raises(models.ModelError, match=f"{name}: no chat template that can be read: "):
             models.with_template(tokenizer, str(tmp_path / name))
+
+
+@pytest.fixture
+def adapter(tmp_path):
+    """A LoRA folder, without its weights, on a base of 7 positions with a small tokenizer of its own."""
+    base, folder = tmp_path / "base", tmp_path / "adapter"
+    tokenizer = models.build_tiny_tokenizer(["a b"], vocab_size=300)
+    models.save(models.build(tokenizer, 16, 1), tokenizer, base)
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 7}))
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
+    return folder
+
+
+def test_an_adapter_has_the_tokenizer_of_its_base_or_its_own(adapter, tokenizer):
+    assert models.base_of(str(adapter)) == str(adapter.parent / "base")
+    theirs = models.load_tokenizer(str(adapter.parent / "base")).get_vocab()
+    assert models.load_tokenizer(str(adapter)).get_vocab() == theirs != tokenizer.get_vocab()
+    assert models.positions(str(adapter)) == 7
+    tokenizer.save_pretrained(adapter)
+    assert len(models.load_tokenizer(str(adapter))) == 2048
+    assert models.base_of("tiny") is models.base_of(str(adapter.parent / "base")) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({}, "adapter_config.json names no base model"),
+        ({"base_model_name_or_path": "."}, "adapter_config.json names the adapter itself as its base"),
+    ],
+)
+def test_an_adapter_that_names_no_base_is_told_by_its_name(adapter, config, said):
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    for read in (models.base_of, models.load, models.load_tokenizer, models.positions):
+        with pytest.raises(models.ModelError) as caught:
+            read(str(adapter))
+        assert str(caught.value) == f"{adapter}: {said}"
+
+
+def test_an_error_of_a_base_names_the_adapter_too(adapter):
+    base = adapter.parent / "base"
+    (base / "config.json").write_text("{")
+    for file in base.glob("token*"):
+        file.unlink()
+    for read, said in (
+        (models.load_tokenizer, "has no tokenizer that can be loaded: "),
+        (models.positions, "has no config that can be read: "),
+    ):
+        with pytest.raises(models.ModelError) as caught:
+            read(str(adapter))
+        assert str(caught.value).startswith(f"{adapter}: its base {base}: {said}")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_no_model_is_told_as_one_and_a_name_with_those_known(tmp_path):
+    """A folder that is there is not taken for a name that is wrong."""
+    with pytest.raises(models.ModelError) as caught:
+        models.load(str(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path}: holds no .safetensors")
+    with pytest.raises(models.ModelError) as caught:
+        models.load("no-such-model")
+    known = "not one of tiny, smollm2-135m, nor a loadable folder or hub id: "
+    assert str(caught.value).startswith(f"no-such-model: {known}")
+    assert len(str(caught.value)) <= len(f"no-such-model: {known}") + 200
+    assert models._one_line(ValueError("a\n  b" + "c" * 300)) == "a b" + "c" * 197
+    assert models._one_line(KeyError()) == "KeyError"
+
+
+def test_where_gguf_weights_lie(tmp_path):
+    """A file of that kind, or the first in a folder that has no safetensors; any other name stays as it is."""
+    for name in ("b.gguf", "a.gguf", "c.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "d.gguf").mkdir()
+    found = {name: models._resolve(str(tmp_path / name)) for name in ("", "b.gguf", "c.txt", "none.gguf")}
+    assert found == {
+        "": (str(tmp_path), "a.gguf"),
+        "b.gguf": (str(tmp_path), "b.gguf"),
+        **{name: (str(tmp_path / name), None) for name in ("c.txt", "none.gguf")},
+    }
+    (tmp_path / "model.safetensors").touch()
+    assert models._resolve(str(tmp_path)) == (str(tmp_path), None)
+    assert models._gguf_options(None, dequantise=True) == {}
+    assert models._gguf_options("a.gguf") == {"gguf_file": "a.gguf"}
+    assert set(models._gguf_options("a.gguf", dequantise=True)) == {"gguf_file", "quantization_config"}

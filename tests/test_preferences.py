@@ -429,7 +429,7 @@ def test_replies_to_messages_may_be_strings_which_are_the_assistants():
         ("ab", "ab c", 2, 0),
         ("", "a", 0, 0),
         ("a b", "c b", 0, 0),
-        ("\n\nAssistant: a", "\n\nAssistant: b", 13, 12),
+        ("\n\nAssistant:a b", "\n\nAssistant:a c", 14, 12),
         ("x\n\nAssistant: y\n\nAssistant:a b", "x\n\nAssistant: y\n\nAssistant:a c", 29, 27),
         ("x y\n\nAssistant", "x y\n\nAssistant:", 14, 4),  # a turn that is not whole is none
     ],
