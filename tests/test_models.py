@@ -260,7 +260,7 @@ def test_a_folder_that_is_no_model_is_told_as_one_and_a_name_with_those_known(tm
 
 
 def test_where_gguf_weights_lie(tmp_path):
-    """A file of that kind, or the first in a folder that has no safetensors; any other name stays as it is."""
+    """A file of that kind, or the first in a folder without safetensors; any other name stays as it is."""
     for name in ("b.gguf", "a.gguf", "c.txt"):
         (tmp_path / name).touch()
     (tmp_path / "d.gguf").mkdir()

@@ -479,3 +479,12 @@ def test_what_is_trained_is_what_accelerate_prepares(tiny, train_pairs, monkeypa
     assert policy is tiny
     assert isinstance(optimizer, torch.optim.AdamW)
     assert seen == [("wrapped", "waiting", None)]
+
+
+def test_tokens_a_second_are_those_of_the_step(tiny, train_pairs, monkeypatch):
+    """A step from second 10 to second 12.5."""
+    monkeypatch.setattr(training.time, "perf_counter", iter([10.0, 12.5]).__next__)
+    pairs = train_pairs[:2]
+    [record] = train(tiny, pairs, 1, replace(DPO_RUN, steps=1))
+    tokens = sum(len(pair.chosen.ids) + len(pair.rejected.ids) for pair in pairs)
+    assert record["tokens_per_second"] == pytest.approx(tokens / 2.5)
