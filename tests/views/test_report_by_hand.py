@@ -205,3 +205,13 @@ def test_a_pair_in_the_page_whole():
 def test_the_curves_of_a_run_are_as_wide_as_asked():
     log = Log([{"chosen": 1.0, "rejected": 2.0}, {"chosen": 3.0, "rejected": 5.0}], None)
     assert [report.run_curves(log)[0].width, report.run_curves(log, 380)[0].width] == [760, 380]
+
+
+def test_where_probability_went_has_two_digits_and_a_minus():
+    """The two largest, pi_ref before pi; of a small share the exponent has the sign of the page."""
+    row = {"pair": 0, "role": "chosen", "at": 1, "token": "a", "log_ratio": 1.0, "gained": []}
+    row |= {"lost": [["b", 0.1234, 0.0000012], ["c", 0.5, 0.25], ["d", 1.0, 0.0]]}
+    assert steepest_table([row]).rows[1] == (
+        *("0", "chosen", "1: a", "+1.00", ""),
+        "b (0.12\u00a0\u2192\u00a01.2e\u221206), c (0.5\u00a0\u2192\u00a00.25)",
+    )
