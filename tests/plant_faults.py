@@ -149,16 +149,16 @@ def table(results: dict[int, list[tuple[Fault, str]]]) -> str:
         "Written by `python tests/plant_faults.py`: see there what a fault is.",
         "",
     ]
-    for seed, found in results.items():
+    for seed, found in sorted(results.items()):
         n = Counter(what for _, what in found)
         share = n["caught"] / max(1, len(found) - n["equivalent"])
         lines.append(
             f"Seed {seed}: {len(found)} faults, {n['caught']} caught, {n['equivalent']} equivalent, "
         )
         lines[-1] += f"{n['alive']} alive; {share:.1%} of those that are no equivalents are caught."
-    every = [row for found in results.values() for row in found]
+    every = [row for _, found in sorted(results.items()) for row in found]
     lines += ["", "| module | faults | caught | equivalent | alive |", "|---|---|---|---|---|"]
-    for module in dict.fromkeys(fault.module for fault, _ in every):
+    for module in sorted({fault.module for fault, _ in every}, key=modules("").index):
         n = Counter(what for fault, what in every if fault.module == module)
         lines.append(f"| {module} | {n.total()} | {n['caught']} | {n['equivalent']} | {n['alive']} |")
     alive = [f"- {fault}" for fault, what in every if what == "alive"]
@@ -167,23 +167,25 @@ def table(results: dict[int, list[tuple[Fault, str]]]) -> str:
     return "\n".join([*lines, "", "## Alive", "", *(alive or ["None."]), "", "## Equivalent", "", *same, ""])
 
 
-def run(copy: Copy, seeds: Sequence[int], names: Sequence[str], n: int) -> dict[int, list[tuple[Fault, str]]]:
-    """What becomes of the faults that the seeds draw."""
-    for module in names:
-        if not copy.passes(tests_of(module), write=True):
-            sys.exit(f"without a fault these fail: {tests_of(module)}")
-    reasons, results = equivalents(), {}
-    for seed in seeds:
-        results[seed] = []
-        for fault in drawn(names, n, seed):
-            what = "equivalent" if fault.key() in reasons else "caught" if copy.catches(fault) else "alive"
-            results[seed].append((fault, what))
-            print(f"{seed} {what:10} {fault}", flush=True)
-    return results
+def check(copy: Copy, names: Sequence[str]) -> None:
+    """Every test file passes without a fault; what its modules are compiled to is kept."""
+    for test in dict.fromkeys(test for module in names for test in tests_of(module)):
+        if not copy.passes([test], write=True):
+            sys.exit(f"without a fault this fails: {test}")
+
+
+def run(copy: Copy, faults: Sequence[Fault], seed: int) -> list[tuple[Fault, str]]:
+    """What becomes of the faults that a seed has drawn."""
+    reasons, found = equivalents(), []
+    for fault in faults:
+        what = "equivalent" if fault.key() in reasons else "caught" if copy.catches(fault) else "alive"
+        found.append((fault, what))
+        print(f"{seed} {what:10} {fault}", flush=True)
+    return found
 
 
 def main() -> None:
-    """Run the seeds, write the table, and fail where a fault is alive."""
+    """Run the seeds, write the table after each, and fail where a fault is alive."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -191,10 +193,14 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=150)
     parser.add_argument("--only", default="", metavar="TEXT")
     given = parser.parse_args()
+    names, results = modules(given.only), {}
     with tempfile.TemporaryDirectory() as folder:
-        results = run(Copy(Path(folder)), given.seeds, modules(given.only), given.faults)
-    if not given.only:
-        (ROOT / "tests" / "planted_faults.md").write_text(table(results), encoding="utf-8")
+        copy = Copy(Path(folder))
+        check(copy, names)
+        for seed in given.seeds:
+            results[seed] = run(copy, drawn(names, given.faults, seed), seed)
+            if not given.only:
+                (ROOT / "tests" / "planted_faults.md").write_text(table(results), encoding="utf-8")
     sys.exit(any(what == "alive" for found in results.values() for _, what in found))
 
 

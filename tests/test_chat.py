@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab.chat import BoundaryError, _stop_in, render_chat
+from dpoq_lab.chat import BoundaryError, Turn, _calls_in, _stop_in, _words_in, render_chat
 from dpoq_lab.encoding import Response, encode_pairs, encode_response, stop_ids
 from dpoq_lab.preferences import Pair, read_pairs
 
@@ -506,3 +506,81 @@ def test_a_turn_ends_with_eos_or_else_with_the_first_special_token():
     assert _stop_in(" \n", tokenizer) == (0, "")
     with pytest.raises(BoundaryError, match="ends a turn with text, not with a token: 'so'"):
         _stop_in("so", tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "foot", "content", "span"),
+    [
+        ("hi<e>", "", "<e>", "hi", (0, 2)),
+        ("so hi<e>", "so ", "<e>", "hi", (3, 5)),  # what the template inserts is no word
+        ("hi<e>", "so ", "<e>", "hi", (0, 2)),  # where it inserts nothing
+        ("hi", "", "", "hi", (0, 2)),
+        (" hi <e>", "", "<e>", " hi ", (0, 4)),
+        (" hi<e>", "", "<e>", " hi ", (0, 3)),
+        ("hi <e>", "", "<e>", " hi ", (0, 3)),
+        ("hi<e>", "", "<e>", " hi ", (0, 2)),
+        (" hi<e>", " ", "<e>", " hi", (0, 3)),  # the reply's own white space, not the template's
+        ("hi<e>", "", "<e>", "<t>x</t>hi", (0, 2)),  # without its thoughts
+        ("<t>x</t>hi<e>", "", "<e>", "<t>x</t>hi", (0, 10)),
+        ("no<e>", "", "<e>", "hi", None),
+        ("hi<f>", "", "<e>", "hi", None),
+        ("a hi<e>", "so ", "<e>", "hi", None),
+        ("<e>", "", "<e>", "<t>x</t>", None),  # thoughts alone are no reply
+    ],
+)
+def test_where_the_words_of_a_reply_stand(body, head, foot, content, span):
+    if span:
+        assert _words_in(body, head, foot, content) == span
+    else:
+        with pytest.raises(BoundaryError) as caught:
+            _words_in(body, head, foot, content)
+        assert str(caught.value) == f"the chat template does not write the reply as it stands: {body!r}"
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "ending", "stop", "span"),
+    [
+        ("call<e>\n", "", "<e>\n", "<e>", (0, 4)),
+        ("\n call <e>", "", "<e>", "<e>", (2, 6)),
+        ("so call<e>", "so", "<e>", "<e>", (3, 7)),
+        ("call<e>", "so", "<e>", "<e>", (0, 4)),  # the head is of plain replies alone
+        ("  call<e>", "  ", "<e>", "<e>", (2, 6)),
+        ("call<f>", "", "<e>", "<e>", None),
+        ("call", "", "", "", None),
+    ],
+)
+def test_where_a_call_of_a_tool_stands(body, head, ending, stop, span):
+    if span:
+        assert _calls_in(body, head, ending, stop) == span
+    else:
+        with pytest.raises(BoundaryError) as caught:
+            _calls_in(body, head, ending, stop)
+        assert str(caught.value) == "the chat template does not end a call of a tool as it ends a turn"
+
+
+def test_a_conversation_whole():
+    """Two turns of ChatML: each begins where the policy goes on, and has its words and its end of turn."""
+    start, end = "<|im_start|>", "<|im_end|>"
+    reply = [says("assistant", "a b"), says("user", "c"), says("assistant", "d")]
+    found = render_chat(styled("ChatML"), ASK, reply)
+    before = f"{start}user\n{ASK[0]['content']}{end}\n{start}assistant\n"
+    between = f"{end}\n{start}user\nc{end}\n{start}assistant\n"
+    assert (found.text, found.tail) == (f"{before}a b{between}d{end}", "\n")
+    a, d = len(before), len(before) + 3 + len(between)
+    assert found.turns == [
+        Turn(a, (a, a + 3), (a + 3, a + 3 + len(end))),
+        Turn(d, (d, d + 1), (d + 1, d + 1 + len(end))),
+    ]
+    for wrong in ([], [*reply, says("user", "e")]):
+        with pytest.raises(BoundaryError, match=r"^a response ends with a message of the assistant$"):
+            render_chat(styled("ChatML"), ASK, wrong)
+    plain = styled("ChatML")
+    plain.chat_template = None
+    with pytest.raises(BoundaryError) as caught:
+        render_chat(plain, ASK, reply)
+    assert str(caught.value) == "the prompt is a chat, but this model's tokenizer has no chat template"
+
+
+def test_every_argument_that_is_not_known_is_named():
+    with pytest.raises(BoundaryError, match=r"^the chat template has no argument a, b$"):
+        render_chat(with_template(SWITCH), ASK, [REPLY], None, {"b": 1, "quiet": True, "a": 2})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dpoq_lab.columns import REPLIES, SCORES, FieldError, How
+from dpoq_lab.columns import REPLIES, SCORES, Canonical, FieldError, How, canonical
 from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.messages import messages_in
 from dpoq_lab.models import load_tokenizer
@@ -401,3 +401,212 @@ def test_one_column_cannot_be_two_things():
     for names in (("chosen_field", "rejected_field"), ("prompt_field", "chosen_field")):
         with pytest.raises(ValueError, match="chosen"):
             How(**dict.fromkeys(names, "a"))
+
+
+REPLY = {"chosen": BLUE, "rejected": SOUP}
+FOUR = [user("Hi"), said("Hey"), *ASKED, said(BLUE)]
+MEANS = {  # record, what of it is not as in two replies alone
+    "two replies": (REPLY, {}),
+    "all that a pair may have": (
+        REPLY
+        | {"prompt": "Sky?", "system": "Be.", "tools": [1], "chat_template_kwargs": {"a": 1}}
+        | {"chosen_flaws": [[0, 1]], "rejected_flaws": [[1, 2]], "score_chosen": 3, "score_rejected": 1}
+        | {"images": [], "hint": "x", "persona": {"a": 1}, "id": "7"},
+        {
+            **{"prompt": "Sky?", "system": "Be.", "tools": [1], "arguments": {"a": 1}, "scores": (3.0, 1.0)},
+            **{
+                "flaws": {"chosen_flaws": [[0, 1]], "rejected_flaws": [[1, 2]]},
+                "unread": ["hint", "persona"],
+            },
+        },
+    ),
+    "a prompt column is plain": (REPLY | {"prompt": "a"}, {"prompt": "a", "plain": True}),
+    "a question is not": (REPLY | {"question": "a"}, {"prompt": "a", "prompt_field": "question"}),
+    "an empty system makes a message of it": (REPLY | {"prompt": "a", "system": ""}, {"prompt": "a"}),
+    "an empty prompt is one": (REPLY | {"prompt": ""}, {"prompt": "", "plain": True}),
+    "an empty question is none": (REPLY | {"question": ""}, {}),
+    "an empty prompt beside a question": (
+        REPLY | {"prompt": "", "question": "a"},
+        {"prompt": "a", "prompt_field": "question"},
+    ),
+    "messages that the question repeats": (
+        REPLY | {"messages": FOUR[:3], "question": "Sky?", "query": "Hi"},
+        {"prompt": FOUR[:3], "prompt_field": "messages"},
+    ),
+    "as others write messages": (
+        REPLY | {"conversations": [{"from": "human", "value": "a"}], "question": "a"},
+        {"prompt": [{"from": "human", "value": "a"}], "prompt_field": "conversations"},
+    ),
+    "the question twice": (
+        REPLY | {"question": "a", "query": "a"},
+        {"prompt": "a", "prompt_field": "question"},
+    ),
+    "chosen once more": ({"chosen": FOUR, "rejected": SOUP, "messages": FOUR}, {"chosen": FOUR}),
+    "messages and a rejected text": (
+        {"messages": FOUR, "rejected": SOUP},
+        {"chosen": FOUR[-1:], "rejected": [said(SOUP)], "prompt": FOUR[:-1]},
+    ),
+    "messages and rejected messages": (
+        {"messages": FOUR, "rejected_messages": ASKED},
+        {"chosen": FOUR, "rejected": ASKED},
+    ),
+    "ranks": (
+        {"completions": [{"rank": 0.5, "completion": "a"}, {"rank": 0.25, "completion": "b"}]},
+        {"chosen": "b", "rejected": "a"},
+    ),
+    "what was said before, of a label": (
+        {"human_ref_A": "a", "human_ref_B": "b", "labels": 1, "history": "Sky?"},
+        {"chosen": "a", "rejected": "b", "prompt": "Sky?", "prompt_field": "history"},
+    ),
+    "of a label without it": (
+        {"response_0": "a", "response_1": "b", "better_response_id": 1, "prompt": "p"},
+        {"chosen": "b", "rejected": "a", "prompt": "p", "plain": True},
+    ),
+    "turns without a prompt": (
+        REPLY | {"history": [["a", "b"]]},
+        {"prompt": [user("a"), said("b")]},
+    ),
+    "no turns": (REPLY | {"prompt": "a", "history": []}, {"prompt": "a", "plain": True}),
+    "turns before messages": (
+        REPLY | {"messages": ASKED, "history": [("a", "b")]},
+        {"prompt": [user("a"), said("b"), *ASKED], "prompt_field": "messages"},
+    ),
+    "two names of a rating, the first not of numbers": (
+        REPLY | {"score_chosen": "3", "score_rejected": 1, "chosen_score": 2, "rejected_score": 4},
+        {"scores": (2.0, 4.0)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_a_record_by_meaning_whole(name):
+    record, more = MEANS[name]
+    before = dict(record)
+    no_flaws = {"flaws": {"chosen_flaws": None, "rejected_flaws": None}}
+    assert canonical(record) == Canonical(**(REPLY | no_flaws | more))
+    assert record == before
+
+
+MISSING = "is missing"
+PICTURES = "pictures and sound are not supported: the reply answers what is not read"
+ONE_REPLY = "is one reply with a label of its own, as KTO trains on; a pair needs two replies to one prompt"
+NO_NUMBER = "holds a rank that is no number"
+AS_TEXT = "conditions the reply and is text, not messages; "
+SAID_WHOLE = {  # record, column, what is said of it
+    "nothing": ({}, "chosen", MISSING),
+    "half a pair": ({"rejected": SOUP, "id": 3}, "chosen", MISSING),
+    "other names": (
+        {"chosen": BLUE, "bad": SOUP, "worse": "x", "id": "7", "prompt": "a", "tools": "t"},
+        "rejected",
+        "is missing; of bad, worse say which with --chosen-field and --rejected-field",
+    ),
+    "sound": (REPLY | {"audio": "x"}, "audio", PICTURES),
+    "a completion": ({"completion": BLUE, "hint": "a"}, "completion", ONE_REPLY),
+    "a response with a label": ({"response": BLUE, "label": True}, "response", ONE_REPLY),
+    "a response without": (
+        {"response": BLUE},
+        "chosen",
+        "is missing; of response say which with --chosen-field and --rejected-field",
+    ),
+    "a label without a response": ({"label": True}, "chosen", MISSING),
+    "messages without a rejected reply": ({"messages": FOUR}, "chosen", MISSING),
+    "no messages": ({"messages": [], "rejected": SOUP}, "chosen", MISSING),
+    "messages as text": ({"messages": "a", "rejected": SOUP}, "chosen", MISSING),
+    "one of two labelled": (
+        {"response_0": "a", "better_response_id": 0},
+        "chosen",
+        "is missing; of response_0 say which with --chosen-field and --rejected-field",
+    ),
+    "a label of neither": (
+        {"human_ref_A": "a", "human_ref_B": "b", "labels": 2},
+        "labels",
+        "is 2: it prefers neither of human_ref_A and human_ref_B",
+    ),
+    "completions in words": (
+        {"completions": "a"},
+        "chosen",
+        "is missing; of completions say which with --chosen-field and --rejected-field",
+    ),
+    "one without a rank": (
+        {"completions": [{"rank": 0}, {"completion": "a"}]},
+        "chosen",
+        "is missing; of completions say which with --chosen-field and --rejected-field",
+    ),
+    "one that is none": (
+        {"completions": [{"rank": 0}, ["rank"]]},
+        "chosen",
+        "is missing; of completions say which with --chosen-field and --rejected-field",
+    ),
+    "one rank in words": ({"completions": [{"rank": 0}, {"rank": "1"}]}, "completions", NO_NUMBER),
+    "the same rank": (
+        {"completions": [{"rank": 1}, {"rank": 1}]},
+        "completions",
+        "holds 2 completions, not two of different rank",
+    ),
+    "one completion": (
+        {"completions": [{"rank": 1}]},
+        "completions",
+        "holds 1 completions, not two of different rank",
+    ),
+    "two prompts": (
+        REPLY | {"question": "a", "query": "b"},
+        "query",
+        "is a prompt beside question; say which with --prompt-field",
+    ),
+    "a prompt that the messages do not say": (
+        REPLY | {"messages": [*ASKED, "Sea?"], "question": "Sea?"},
+        "question",
+        "is a prompt beside messages; say which with --prompt-field",
+    ),
+    "a dialogue as text": (
+        REPLY | {"dialogue": "a"},
+        "dialogue",
+        f"{AS_TEXT}--prompt-field dialogue takes it as it stands",
+    ),
+    "and a question": (
+        REPLY | {"dialogue": "a", "question": "b"},
+        "dialogue",
+        f"{AS_TEXT}put it into the prompt",
+    ),
+    "an input of numbers": (
+        REPLY | {"instruction": "a", "input": [3]},
+        "input",
+        "is a list, not a string",
+    ),
+    "a system of numbers": (REPLY | {"prompt": "a", "system": [3]}, "system", "is a list, not a string"),
+    "turns as text": (REPLY | {"history": "a"}, "history", "is not a list of [user, assistant] turns"),
+    "turns of three": (
+        REPLY | {"history": [["a", "b"], ["a", "b", "c"]]},
+        "history",
+        "is not a list of [user, assistant] turns",
+    ),
+    "turns of two letters": (
+        REPLY | {"history": ["ab"]},
+        "history",
+        "is not a list of [user, assistant] turns",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAID_WHOLE)
+def test_what_is_said_of_a_column_whole(name):
+    record, column, message = SAID_WHOLE[name]
+    with pytest.raises(FieldError) as caught:
+        canonical(record)
+    assert (caught.value.field, str(caught.value)) == (column, message)
+
+
+def test_a_column_that_is_named_goes_before_those_known():
+    """With one reply named the other is of its usual name; a named prompt is used word for word."""
+    record = REPLY | {"good": "a", "text": "b", "prompt": "c", "history": [["d", "e"]]}
+    found = canonical(record, How(chosen_field="good"))
+    assert (found.chosen, found.rejected, found.unread) == ("a", SOUP, ["chosen", "text"])
+    found = canonical(record, How(rejected_field="good", prompt_field="text"))
+    assert (found.chosen, found.rejected, found.plain, found.prompt_field) == (BLUE, "a", True, "text")
+    assert found.prompt == [user("d"), said("e"), user("b")]
+    for how, column in ((How(prompt_field="x"), "x"), (How(chosen_field="x"), "x")):
+        with pytest.raises(FieldError) as caught:
+            canonical(record, how)
+        assert (caught.value.field, str(caught.value)) == (column, MISSING)
+    with pytest.raises(ValueError, match=r"^a is named as two of prompt, chosen and rejected$"):
+        How(prompt_field="b", chosen_field="a", rejected_field="a")

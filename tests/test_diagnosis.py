@@ -1,5 +1,7 @@
 """Each cause speaks for its own facts and for no others."""
 
+import re
+
 import pytest
 
 from dpoq_lab.diagnosis import CAUSES, LN2, diagnose
@@ -148,6 +150,8 @@ BORDERS = [
     ("not finite", {}, "not_finite", 0.0, 0.01),
     ("dropout in training", {"loss_start": 0.8, "chosen_start": -0.3}, "rejected_start", -0.15, -0.25),
     ("dropout in training", {"chosen_start": -2.0, "rejected_start": -2.0}, "loss_start", 0.65, 0.73),
+    ("dropout in training", {"loss_start": 0.8, "chosen_start": -0.3}, "rejected_start", -0.2, -0.21),
+    ("dropout in training", {"chosen_start": -2.0, "rejected_start": -2.0}, "loss_start", LN2, LN2 + 1e-9),
     ("policy and reference do not begin alike", {}, "loss_start", LN2 - 0.029, LN2 - 0.031),
     ("policy and reference do not begin alike", {}, "chosen_start", 0.5, 0.51),
     ("policy and reference do not begin alike", {}, "rejected_start", -0.5, -0.51),
@@ -262,3 +266,119 @@ def test_the_evidence_with_its_numbers():
         "the chosen replies fell by 0.80 nats; text that the reference itself would write fell by 1.00 at "
         "the same places (k = 0.80)"
     )
+
+
+TOLD = {  # facts -> what the first finding says, whole
+    "not finite": ({"not_finite": 0.25}, "25% of the logged records hold a number that is not finite"),
+    "truncation": (
+        {"cut": 0.3},
+        "30% of the pairs have a reply that was cut off, so its end is not learned",
+    ),
+    "contradicted": ({"contradicted": 0.1}, "10% of the pairs stand among them the other way round too"),
+    "no signal": (
+        {"accuracy_end": 0.6, "loss_end": 0.65, "reference_prefers_chosen": 0.52},
+        "the chosen reply is ahead in only 60% of the pairs, and the reference prefers it in 52%: no better "
+        "than a coin",
+    ),
+    "by heart": (
+        {"accuracy_end": 0.97, "accuracy_held_out": 0.52},
+        "the chosen reply is ahead in 97% of the pairs trained on and in 52% of those kept aside: they were "
+        "learned by heart",
+    ),
+    "against the reference": (
+        {"reference_prefers_chosen": 0.1},
+        "a token for a token, the reference finds the chosen reply likelier in only 10% of the pairs",
+    ),
+    "pressure": (
+        {"chosen_end": -4.25},
+        "the chosen replies lost 4.2 nats, 25% of what the reference gave them (-17.0): more than a policy "
+        "loses that stays near its data",
+    ),
+    "a chosen reply that stays": (
+        {"chosen_end": 0.0},
+        "at the end of the log the chosen reply is ahead in 90% of the pairs, the loss is 0.30; it moved by "
+        "+0.00 nats and the rejected by -2.50",
+    ),
+    "nothing learned": (
+        {"loss_end": 0.691, "chosen_end": -0.02, "rejected_end": 0.01},
+        "at the end both replies have moved by less than 0.020 nats",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_is_told_whole(name):
+    facts, told = TOLD[name]
+    assert diagnose(CURVES | PAIRS | facts).findings[0].because == told
+
+
+def test_what_is_told_of_curves_alone_and_of_weights():
+    [found] = diagnose(CURVES).findings
+    assert found.because == (
+        "at the end of the log the chosen reply is ahead in 90% of the pairs, the loss is 0.30; it moved by "
+        "+0.40 nats and the rejected by -2.50; most faults of data and scoring do not show in curves"
+    )
+    [found] = diagnose(CURVES | {"accuracy_end": 0.6, "loss_end": 0.65}).findings
+    assert (found.sure, found.because) == (
+        *("likely", "at the end the chosen reply is ahead in only 60% of the pairs"),
+    )
+    [found] = diagnose({"bf16_weights": 1.0}).findings
+    assert (found.sure, found.because) == (
+        *("likely", "the weights are stored in bfloat16, where a small update is rounded away"),
+    )
+    start = {name: CURVES[name] for name in ("loss_start", "chosen_start", "rejected_start")}
+    for facts, sure in ((PAIRS | {"loss": 0.3}, "likely"), (PAIRS | {"loss": 0.3} | start, "clear")):
+        assert [f.sure for f in diagnose(facts).findings if f.cause == "healthy"] == [sure]
+
+
+@pytest.mark.parametrize(
+    ("given", "speaks"),
+    [
+        ({"chosen_logged": -17.29}, False),  # 0.19 nats, many errors
+        ({"chosen_logged": -17.31}, True),
+        ({"rejected_logged": -19.99}, True),
+        ({"chosen_logged": -17.5, "chosen_logged_se": 0.2}, False),  # 0.4 nats, of 0.2 two errors
+        ({"chosen_logged": -17.5, "chosen_rescored_se": 0.2}, False),
+        # a side is 0.4 nats off by 0.17, 2.4 errors; both together 0.8 by 0.24, 3.3; apart none
+        (
+            {"chosen_logged": -17.5, "rejected_logged": -20.6}
+            | dict.fromkeys(("chosen_logged_se", "rejected_logged_se"), 0.17),
+            True,
+        ),
+        (
+            {"chosen_logged": -17.5, "rejected_logged": -19.8}
+            | dict.fromkeys(("chosen_logged_se", "rejected_logged_se"), 0.17),
+            False,
+        ),
+    ],
+)
+def test_other_tokens_show_in_a_side_or_in_both_by_their_errors(given, speaks):
+    """Log pi_ref -17.1 and -20.2 here, with small errors."""
+    errors = dict.fromkeys(
+        [name for name in CURVES | PAIRS if name.endswith(("logged_se", "rescored_se"))], 0.01
+    )
+    same = {"chosen_logged": -17.1, "rejected_logged": -20.2}
+    found = diagnose(CURVES | PAIRS | errors | same | given)
+    assert (found.verdict == "other tokens were trained than are scored") == speaks
+
+
+def test_a_reference_that_gives_a_reply_all_has_nothing_to_lose():
+    facts = CURVES | PAIRS | {"chosen_logged": 0.0, "chosen_rescored": 0.0, "chosen_end": -1.0}
+    assert diagnose(facts).verdict == "healthy"
+
+
+def test_what_curves_say_goes_before_what_stands_in_for_them():
+    found = diagnose(PAIRS | {"loss": 0.3, "loss_end": 0.2})
+    assert (found.facts["loss_end"], found.facts["chosen_end"]) == (0.2, PAIRS["chosen"])
+    assert "dropout in training: needs loss_start, chosen_start, rejected_start" in found.missing
+
+
+def test_every_cause_has_a_kind_what_to_do_and_a_lesson():
+    kinds = {"scoring mismatch", "data fault", "nothing learned", "too much pressure", "caution", "expected"}
+    assert {cause.kind for cause in CAUSES} == kinds | {"healthy"}
+    for cause in CAUSES:
+        assert cause.needs
+        assert cause.fix[0].isupper()
+        assert cause.fix.endswith(".")
+        assert re.fullmatch(r"\d\d_[a-z_]+", cause.lesson)
+        assert cause.name[0].islower()

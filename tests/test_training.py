@@ -2,8 +2,10 @@
 
 import json
 import math
+from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -297,3 +299,196 @@ def test_the_learning_rate_warms_up_then_stays_or_falls_to_zero():
         0.125,
         0.0,
     ]
+
+
+def test_what_a_run_does_if_nothing_is_said():
+    settings = asdict(Settings(SFT(), lr=1.0, steps=2, batch_size=3, micro_batch=4))
+    assert {name: settings[name] for name in list(settings)[5:]} == {
+        **{"warmup_steps": 10, "decay": False, "clip": 1.0, "seed": 0, "bf16": False},
+        "checkpoint_every": 50,
+    }
+
+
+def test_rates_at_the_borders():
+    """Without warm-up the first step has the whole rate; a fall needs a step even where all are warm-up."""
+    settings = Settings(SFT(), lr=2.0, steps=4, batch_size=1, micro_batch=1, warmup_steps=0)
+    assert [learning_rate(step, settings) for step in (0, 1, 3)] == [2.0, 2.0, 2.0]
+    falling = replace(settings, decay=True)
+    assert [learning_rate(step, falling) for step in range(5)] == [2.0, 1.5, 1.0, 0.5, 0.0]
+    all_warm = replace(falling, warmup_steps=4)
+    assert [learning_rate(step, all_warm) for step in range(5)] == [0.5, 1.0, 1.5, 2.0, 0.0]
+
+
+def test_a_pass_is_of_whole_steps():
+    """Ten pairs by fives are two steps a pass, by fours two, by twenties one; each pass has its own order."""
+    for size, steps, left in ((5, 2, 0), (4, 2, 2), (20, 1, 0), (10, 1, 0), (1, 10, 0)):
+        settings = replace(DPO_RUN, steps=2 * steps, batch_size=size)
+        found = list(step_indices(10, settings))
+        assert len(found) == 2 * steps == steps_for(10, size, epochs=2)
+        assert {len(step) for step in found} == {min(size, 10)}
+        passes = [[i for step in found[k : k + steps] for i in step] for k in (0, steps)]
+        assert [len(set(one)) for one in passes] == [10 - left] * 2
+        assert passes[0] != passes[1]
+    assert found != list(step_indices(10, replace(settings, seed=1)))
+
+
+def of_lengths(prompt, chosen, rejected, where=""):
+    sides = [SimpleNamespace(prompt_ids=[0] * prompt, ids=[0] * n, text="t" * 50) for n in (chosen, rejected)]
+    return SimpleNamespace(chosen=sides[0], rejected=sides[1], pair=SimpleNamespace(where=where))
+
+
+def test_a_process_takes_every_other_pair_the_shortest_first():
+    """A prompt and its longer reply are 9, 3, 8, 7, 6, 5 long; of two processes the second has 3, 7 and 5."""
+    both = ((4, 5, 1), (2, 1, 1), (1, 1, 7), (6, 1, 1), (3, 3, 2), (1, 4, 3))
+    pairs = [of_lengths(*each) for each in both]
+    assert [training._length(pair) for pair in pairs] == [9, 3, 8, 7, 6, 5]
+    for index, size, expected in ((1, 2, [[1, 5], [3]]), (1, 3, [[1, 5, 3]]), (0, 2, [[4, 2], [0]])):
+        accelerator = SimpleNamespace(process_index=index, num_processes=2)
+        settings = replace(DPO_RUN, micro_batch=size)
+        assert training.micro_batches([0, 1, 2, 3, 4, 5], pairs, settings, accelerator) == expected
+    assert training._name(of_lengths(1, 1, 1, "f:3")) == "f:3"
+    assert training._name(pairs[0]) == repr("t" * 40)
+
+
+def test_fewer_pairs_a_step_than_processes_are_refused(tiny, train_pairs, monkeypatch):
+    accelerator = SimpleNamespace(device=torch.device("cpu"), num_processes=3)
+    monkeypatch.setattr(training, "Accelerator", lambda: accelerator)
+    with pytest.raises(TrainingError, match=r"^2 pairs a step are too few for 3 processes$"):
+        train(tiny, train_pairs[:2], 1, SFT_RUN)
+    accelerator.num_processes = 2
+    with pytest.raises(AttributeError):  # it goes on
+        train(tiny, train_pairs[:2], 1, SFT_RUN)
+
+
+def test_a_gradient_that_is_not_finite_stops_with_the_pairs_of_its_step(tiny, train_pairs, monkeypatch):
+    monkeypatch.setattr(Accelerator, "clip_grad_norm_", lambda *_: torch.tensor(math.inf))
+    before = weights(tiny).clone()
+    with pytest.raises(TrainingError) as caught:
+        train(tiny, train_pairs[:2], 1, SFT_RUN)
+    order = next(step_indices(2, SFT_RUN))
+    names = ", ".join(train_pairs[i].pair.where for i in order)
+    assert str(caught.value) == f"step 0: the gradient is not finite; its pairs are {names}"
+    assert torch.equal(weights(tiny), before)
+
+
+def test_one_of_two_processes_scales_its_losses_and_adds_up_what_both_have(tiny, train_pairs):
+    """Gradients of processes are averaged, so each has twice its part. It synchronises once a step, and the
+    other one is taken to have the same sums."""
+    pairs, settings = train_pairs[:4], replace(SFT_RUN, micro_batch=1)
+    backward, silent = [], []
+    accelerator = SimpleNamespace(
+        process_index=1,
+        num_processes=2,
+        device=torch.device("cpu"),
+        no_sync=lambda model: (silent.append(model), nullcontext())[1],
+        backward=lambda loss: backward.append(loss.item()),
+        clip_grad_norm_=lambda parameters, clip: torch.tensor(clip),
+        reduce=lambda total, how: 2 * total if how == "sum" else None,
+    )
+    optimizer = torch.optim.SGD(tiny.parameters(), 7.0)
+    data = training._Data(pairs, None, 1)
+    record = training._step(accelerator, tiny, optimizer, data, [0, 1, 2, 3], settings, 0)
+    losses = {i: -log_pi(tiny, pairs[i].chosen).sum().item() for i in (1, 3)}
+    mine = sorted(losses, key=lambda i: training._length(pairs[i]))
+    tokens = sum(len(pair.chosen.ids) for pair in pairs)
+    assert backward == pytest.approx([2 * losses[i] / tokens for i in mine], rel=1e-4)
+    assert silent == [tiny]  # all but the last
+    assert record["loss_mean"] == pytest.approx(2 * sum(losses.values()) / tokens, rel=1e-4)
+    assert (record["step"], record["grad_norm"], optimizer.param_groups[0]["lr"]) == (0, 1.0, SFT_RUN.lr / 2)
+    assert set(record) == {"step", "loss_mean", "grad_norm", "tokens_per_second"}
+
+
+def test_metrics_are_written_each_step_and_checkpoints_now_and_then(tmp_path, monkeypatch):
+    kept, told = [], []
+    monkeypatch.setattr(training, "save_checkpoint", lambda *given: kept.append((len(given[1]), given[2:])))
+    training._write_log(tmp_path / "run", [{"step": -1}])
+    settings, log = replace(SFT_RUN, steps=5, checkpoint_every=2), []
+    for step in range(5):
+        log.append({"step": step})
+        training._after_step(log, tmp_path / "run", settings, "policy", "optimizer", told.append)
+    assert kept == [(n, ("policy", "optimizer")) for n in (2, 4, 5)]
+    assert told == log
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"step": -1}, *log]
+    training._after_step(log, None, settings, "policy", "optimizer", None)
+    training._write_log(tmp_path / "run", [])
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == ""
+
+
+def test_the_bar_counts_the_steps_and_shows_the_loss(tiny, train_pairs, monkeypatch):
+    bars, optimizers = [], []
+
+    class Bar:
+        def __init__(self, batches=(), **options):
+            self.batches, self.options, self.shown = batches, options, []
+            bars.append(self)
+
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda self, *_: None  # noqa: E731
+        __iter__ = lambda self: iter(self.batches)  # noqa: E731
+
+        def set_postfix(self, **shown):
+            self.shown.append(shown)
+
+        def update(self):
+            self.shown.append("+1")
+
+    adam = torch.optim.AdamW
+
+    def optimizer(parameters, **options):
+        optimizers.append(options)
+        return adam(parameters, **options)
+
+    monkeypatch.setattr(training, "tqdm", Bar)
+    monkeypatch.setattr(training.torch.optim, "AdamW", optimizer)
+    settings = replace(DPO_RUN, steps=2, micro_batch=2)
+    log = train(tiny, train_pairs[:2], 1, settings)
+    assert optimizers == [{"lr": 1e-3, "weight_decay": 0.0, "fused": True}]
+    scoring, steps = bars
+    assert scoring.options == {"desc": "scoring", "disable": False, "leave": False}
+    assert steps.options == {"total": 2, "initial": 0, "desc": "dpo", "disable": False}
+    shown = [{"loss": f"{record['loss_mean']:.4f}", "refresh": False} for record in log]
+    assert steps.shown == [shown[0], "+1", shown[1], "+1"]
+
+
+def test_a_copy_is_trained_and_the_policy_stays(tiny, train_pairs):
+    frozen, before = tiny.requires_grad_(False), weights(tiny).clone()
+    told = []
+    copy, log = training.trained_copy(
+        frozen, train_pairs[:4], 1, replace(DPO_RUN, steps=1), on_log=told.append
+    )
+    assert torch.equal(weights(frozen), before)
+    assert not torch.equal(weights(copy), before)
+    assert (told, len(log)) == (log, 1)
+    assert log[0]["loss_mean"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_what_is_trained_is_what_accelerate_prepares(tiny, train_pairs, monkeypatch):
+    """Of several processes a wrapper that adds up their gradients, and an optimiser that waits for them."""
+    asked, seen = [], []
+
+    def prepare(self, *given):
+        asked.append(given)
+        return "wrapped", "waiting"
+
+    def step(accelerator, policy, optimizer, data, *rest):
+        seen.append((policy, optimizer, data.pi_ref))
+        raise Stop
+
+    monkeypatch.setattr(Accelerator, "prepare", prepare)
+    monkeypatch.setattr(training, "_step", step)
+    with pytest.raises(Stop):
+        train(tiny, train_pairs[:2], 1, SFT_RUN)
+    [(policy, optimizer)] = asked
+    assert policy is tiny
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert seen == [("wrapped", "waiting", None)]
+
+
+def test_tokens_a_second_are_those_of_the_step(tiny, train_pairs, monkeypatch):
+    """A step from second 10 to second 12.5."""
+    monkeypatch.setattr(training.time, "perf_counter", iter([10.0, 12.5]).__next__)
+    pairs = train_pairs[:2]
+    [record] = train(tiny, pairs, 1, replace(DPO_RUN, steps=1))
+    tokens = sum(len(pair.chosen.ids) + len(pair.rejected.ids) for pair in pairs)
+    assert record["tokens_per_second"] == pytest.approx(tokens / 2.5)

@@ -1,10 +1,16 @@
 """Weights that are not those of the model that the config describes are refused by name."""
 
 import json
+import logging
+import struct
+import warnings
+from contextlib import nullcontext
+from hashlib import sha256
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.utils import logging as transformers_logging
 
 from dpoq_lab import models, weights
 from dpoq_lab.models import ModelError
@@ -141,3 +147,49 @@ def test_an_index_that_names_a_file_that_is_gone(folder):
     (folder / "b.safetensors").unlink()
     write_index(folder, {"metadata": {}, "weight_map": shards})
     assert "b.safetensors" in refused(folder)
+
+
+def test_what_transformers_says_is_heard_again_after():
+    """Its level, its bars and what Python warns of are as they were, after an error too."""
+    shown = transformers_logging.get_verbosity()
+    for error in (None, KeyError):
+        with nullcontext() if error is None else pytest.raises(error), weights.quiet():
+            assert transformers_logging.get_verbosity() == logging.CRITICAL
+            assert not transformers_logging.is_progress_bar_enabled()
+            warnings.warn("not heard", stacklevel=1)
+            if error:
+                raise error
+        assert transformers_logging.get_verbosity() == shown
+        assert transformers_logging.is_progress_bar_enabled()
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"missing_keys": {"b", "a", "c"}}, "a and 2 more: not among its weights"),
+        ({"unexpected_keys": ["b", "a"]}, "a and 1 more: of no use to a model as its config describes it"),
+        ({"mismatched_keys": [("b", 1, 2)]}, "b: of another shape than its config says"),
+        ({"error_msgs": ["first", "second"]}, "first"),
+        ({"missing_keys": ["x"], "unexpected_keys": ["y"]}, "x: not among its weights"),
+        ({}, None),
+    ],
+)
+def test_what_is_said_of_weights_whole(found, said):
+    none = dict.fromkeys(("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"), ())
+    if said is None:
+        assert weights._refuse_partial(none) is None
+    else:
+        with pytest.raises(weights.WeightsError) as caught:
+            weights._refuse_partial(none | found)
+        assert str(caught.value) == said
+
+
+def test_a_hash_is_of_every_weight_and_its_name():
+    def of(**held):
+        model = torch.nn.Module()
+        for name, values in held.items():
+            model.register_buffer(name, torch.tensor(values))
+        return weights.digest(model)
+
+    assert of(a=[1.0, 2.0]) == sha256(b"a" + struct.pack("<2f", 1.0, 2.0)).hexdigest()
+    assert len({of(a=[1.0], b=[2.0]), of(a=[2.0], b=[1.0]), of(b=[1.0], c=[2.0]), of(a=[1.0])}) == 4

@@ -1,7 +1,7 @@
 """The audit of a preference file: each line by a hand-made file, and `check` as a whole."""
 
 from dpoq_lab.commands import cli
-from dpoq_lab.commands.audit import audit
+from dpoq_lab.commands.audit import audit, left_out
 from dpoq_lab.preferences import Pair, write_pairs
 
 ONE = Pair("Sky?", "Blue, at noon.", "Soup.")
@@ -99,3 +99,24 @@ def test_replies_of_one_length_are_half_longer_and_sharing_is_of_the_longer():
     """Equal (shares 1 of 2), longer (2 of 4), shorter (0 of 3): (0.5 + 1 + 0) / 3 and (0.5 + 0.5 + 0) / 3."""
     pairs = [Pair("p", "ab", "ac"), Pair("q", "abcd", "ab"), Pair("r", "x", "yyy")]
     assert audit(pairs)[-1] == ("chosen is the longer reply in 50%; both begin alike for 33% of their length")
+
+
+def test_the_first_ten_problems_are_told_by_name():
+    problems, notes = [f"f:{k}: bad" for k in range(12)], {"a is not read": 3, "b": 4}
+    noted = ["a is not read: 3 of 7 pairs", "b: 4 of 7 pairs"]
+    assert left_out(problems, notes, 7) == [*problems[:10], "12 pairs left out", *noted]
+    assert left_out(problems[:1], {}, 7) == ["f:0: bad", "1 pairs left out"]
+    assert left_out([], notes, 7) == noted
+
+
+def test_replies_with_calls_of_tools_are_compared_by_what_they_hold():
+    """Two calls of different tools are different replies; words alone are the same as a plain reply."""
+    first, second = (
+        [{"role": "assistant", "content": None, "tool_calls": [{"name": name}]}] for name in ("a", "b")
+    )
+    words = [{"role": "assistant", "content": "Blue."}]
+    pairs = [Pair("p", first, "c"), Pair("p", second, "c"), Pair("p", words, "c"), Pair("p", "Blue.", "c")]
+    assert audit(pairs)[0] == "1 of 4 pairs are repeats of another one"
+    chats = [Pair([{"role": "user", "content": name}], "a", "b") for name in "xyx"]
+    assert audit(chats)[0] == "1 of 3 pairs are repeats of another one"
+    assert audit([]) == []

@@ -73,3 +73,23 @@ def test_the_tokenizer_of_tiny_is_trained_on_prompt_chosen_and_rejected(monkeypa
     monkeypatch.setattr(build_data, "build_tiny_tokenizer", lambda texts: asked.append(texts) or saver)
     build_data.tiny_tokenizer(tmp_path)
     assert asked == [data_folder() / "courtesy" / "train.jsonl", list("abcdef"), tmp_path]
+
+
+def test_each_part_has_its_seed_its_size_and_its_errors(monkeypatch, tmp_path):
+    """Into a folder that is made, with those above it, and may be there."""
+    asked = []
+    for name in ("order_pairs", "stitching_pairs"):
+        monkeypatch.setattr(build_data, name, lambda *given, name=name, **named: (name, given, named))
+    monkeypatch.setattr(build_data, "write_pairs", lambda pairs, path: asked.append((path.name, *pairs)))
+    saver = SimpleNamespace(save_pretrained=lambda path: asked.append(path))
+    monkeypatch.setattr(build_data, "order_tokenizer", lambda: saver)
+    held_out = build_data.held_out_seed(0)
+    for _ in range(2):
+        order_notes(tmp_path / "a" / "b")
+    assert asked[:5] == [
+        ("train.jsonl", "order_pairs", (2000, 0), {}),
+        ("held_out.jsonl", "order_pairs", (300, held_out), {}),
+        ("stitching_train.jsonl", "stitching_pairs", (2000, 0), {"slips": 1}),
+        ("stitching_test.jsonl", "stitching_pairs", (300, held_out), {"slips": 2}),
+        tmp_path / "a" / "b" / "tokenizer",
+    ]

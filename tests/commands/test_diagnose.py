@@ -2,19 +2,24 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from test_trl import trl_run
 
 import dpoq_lab as dq
 from dpoq_lab import models
 from dpoq_lab.commands import cli
+from dpoq_lab.commands import diagnose as module
 from dpoq_lab.commands.diagnose import diagnose_run
 from dpoq_lab.lessons.l14_your_own_model.planted import flipped
 from dpoq_lab.order_notes.language import order_pairs
 from dpoq_lab.order_notes.recipe import note_tokenizer
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import write_pairs
+from dpoq_lab.run_logs import Log
 
 SFT = data_folder() / "runs" / "order-notes" / "sft"
 
@@ -156,3 +161,129 @@ def test_a_run_that_trl_made(cause, lora, tmp_path, capsys):
     [verdict] = re.findall(r"verdict: (.*) \((?:clear|likely)\)", out)
     expected = ("healthy", "expected: the chosen reward falls with its reference")
     assert verdict in (expected if cause == "healthy" else [cause]), out
+
+
+ROWS = [(1, 0.69, 0.0, 0.0, 0.5, -30, -40), (11, 0.5, 0.5, -0.5, 0.8, -29, -42)]
+
+
+def test_what_is_told_before_the_verdict(tmp_path):
+    """By default the page goes beside a log, and into a run; what stands there already is written over."""
+    log = csv_log(tmp_path / "log.csv", ROWS)
+    read = f"2 records of {log}, one in 10 steps"
+    alone = "curves alone: --pairs PAIRS, what it was trained on, tells much more"
+    found, told, page = diagnose_run(log)
+    assert told == [read, "beta is taken for 0.1: say it with --beta", alone]
+    assert page == tmp_path / "diagnosis" / "report.html"
+    assert found.facts["beta"] == 0.1
+    found, told, page = diagnose_run(log, beta=0.25, out=tmp_path / "a" / "b")
+    assert (told, page) == ([read, alone], tmp_path / "a" / "b" / "report.html")
+    held = json.loads((tmp_path / "a" / "b" / "diagnosis.json").read_text())
+    assert (held["verdict"], held["facts"]["beta"], held["missing"]) == (found.verdict, 0.25, found.missing)
+    assert set(held) == {"findings", "facts", "missing", "verdict", "provenance"}
+    assert diagnose_run(log)[2] == tmp_path / "diagnosis" / "report.html"
+
+
+def test_pairs_scored_by_another_model_or_beta_are_told(tmp_path):
+    for name in ("run", "run/checkpoint-3", "other"):
+        (tmp_path / name).mkdir()
+    log = Log([], tmp_path, policy=tmp_path / "run")
+    for policy in ("run", "run/checkpoint-3", ".", "none"):
+        assert module._unlike(log, 0.1, {"policy": tmp_path / policy, "beta": 0.1}) == []
+    assert module._unlike(replace(log, policy=None), 0.1, {"policy": tmp_path / "other", "beta": 0.1}) == []
+    with pytest.raises(module.DiagnoseError) as caught:
+        module._unlike(log, 0.1, {"policy": tmp_path / "other", "beta": 0.1})
+    scored, run = tmp_path / "other", tmp_path / "run"
+    assert str(caught.value) == f"the pairs were scored by {scored}, and the model of this run is {run}"
+    said = "the rewards of the pairs are by beta 0.3, those of the run by 0.1"
+    assert module._unlike(log, 0.1, {"policy": "tiny", "beta": 0.3}) == [said]
+
+
+def test_only_an_earlier_diagnosis_is_written_over(tmp_path):
+    out = tmp_path / "out"
+    module._check_folder(out)
+    out.mkdir()
+    module._check_folder(out)
+    for name in ("report.html", "tokens.jsonl"):
+        (out / name).touch()
+    for verdict in (None, "", "[]", "{}", '{"verdict": null}'):
+        if verdict is not None:
+            (out / "diagnosis.json").write_text(verdict)
+        if verdict == '{"verdict": null}':
+            module._check_folder(out)
+            continue
+        with pytest.raises(module.DiagnoseError) as caught:
+            module._check_folder(out)
+        first = "report.html" if verdict is None else "diagnosis.json"
+        assert (
+            str(caught.value) == f"{out}: holds {first}, and no diagnosis: choose another folder with --out"
+        )
+    (out / "thesis.txt").touch()
+    with pytest.raises(module.DiagnoseError, match=r"holds thesis.txt, and no diagnosis"):
+        module._check_folder(out)
+    with pytest.raises(module.DiagnoseError, match=r"thesis.txt: is a file, not a folder$"):
+        module._check_folder(out / "thesis.txt")
+
+
+def test_weights_are_kept_in_bf16_where_all_are(tmp_path):
+    log = Log([], tmp_path, policy=tmp_path)
+    assert module._model_facts(log) == module._model_facts(replace(log, policy=None)) == {}
+    save_file({"a": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "a.safetensors")
+    assert module._model_facts(log) == {"bf16_weights": 1.0}
+    save_file({"b": torch.ones(2)}, tmp_path / "b.safetensors")
+    assert module._model_facts(log) == {"bf16_weights": 0.0}
+    (tmp_path / "c.safetensors").write_bytes(b"x")
+    with pytest.raises(module.DiagnoseError, match=r"c.safetensors: cannot be read: "):
+        module._model_facts(log)
+
+
+def test_pairs_are_scored_by_the_model_of_the_run_against_its_reference(tmp_path, monkeypatch):
+    """The one that is named, else the base of an adapter, else the one of the run."""
+    asked, out = [], tmp_path / "out"
+    summary = {"notes": {"a note": 2}, "read": 3}
+
+    def scores(*given, **named):
+        asked.append((given, named))
+        assert json.loads((out / "diagnosis.json").read_text()) == {"verdict": None}
+        return summary, ["p:1: bad"]
+
+    monkeypatch.setattr(module, "inspect", scores)
+    log = Log([], tmp_path / "log", policy=tmp_path / "pi", reference="of the run")
+    told = module._score(log, out, "p", None, 0.3, limit=5)
+    pi = str(tmp_path / "pi")
+    assert asked == [((pi, "of the run", "p", out, 0.3), {"replace": True, "limit": 5})]
+    lines = ["p:1: bad", "1 pairs left out", "a note: 2 of 3 pairs"]
+    assert told == [f"scored p by {pi} against of the run", *lines]
+    monkeypatch.setattr(module, "base_of", {pi: "its base"}.get)
+    assert module._score(log, out, "p", None, 0.3)[0].endswith("against its base")
+    assert module._score(log, out, "p", "named", 0.3)[0].endswith("against named")
+    monkeypatch.setattr(module, "inspect", lambda *_, **__: None)  # another process of a launch
+    assert module._score(log, out, "p", "named", 0.3) == [f"scored p by {pi} against named"]
+    monkeypatch.setattr(module, "base_of", lambda _: None)
+    for broken, said in (
+        ({"reference": None}, "--reference is needed: the run does not name the model that it began from"),
+        ({"policy": None}, f"{log.source}: no model lies beside it, so --pairs cannot be scored"),
+    ):
+        with pytest.raises(module.DiagnoseError) as caught:
+            module._score(replace(log, **broken), out, "p", None, 0.3)
+        assert str(caught.value) == said
+
+
+def test_a_failure_takes_back_what_was_begun_and_no_earlier_diagnosis(tmp_path, monkeypatch):
+    def begins(error, out):
+        with module._begun(out):
+            assert (out / "diagnosis.json").exists()
+            raise error
+
+    def fails(error, out):
+        with pytest.raises(error):
+            begins(error, out)
+
+    fails(ValueError, tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    fails(KeyboardInterrupt, tmp_path / "c")  # what was stopped can be gone on with
+    assert (tmp_path / "c" / "diagnosis.json").exists()
+    fails(ValueError, tmp_path / "c")
+    assert (tmp_path / "c" / "diagnosis.json").exists()
+    monkeypatch.setattr(module, "stopped", lambda out: True)
+    fails(ValueError, tmp_path / "d")
+    assert (tmp_path / "d" / "diagnosis.json").exists()

@@ -1,14 +1,20 @@
 """`inspect`: numbers that add up, a report that is self-contained and cannot run a reply's text."""
 
 import json
+import math
+import os
+from hashlib import sha256
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
+import torch
 from hand_made import one_character_tokens, summarise
 
 from dpoq_lab import models
 from dpoq_lab.columns import BY_NAME
 from dpoq_lab.commands import cli, scorer
+from dpoq_lab.commands import inspect as module
 from dpoq_lab.commands.claim import claimed
 from dpoq_lab.commands.inspect import FILES, score
 from dpoq_lab.commands.unfinished import Unfinished
@@ -302,3 +308,88 @@ def test_none_usable_is_one_line_and_loads_no_model(many, capsys, monkeypatch):
         .endswith(f"no usable pair; first problem: {folder}/many.jsonl:1: rejected: is missing")
     )
     assert not (folder / "none").exists()
+
+
+def test_what_is_scored_in_python_says_what_the_files_say(folders):
+    """Its summary, its page, its tokens by side; a pair that was left out is a problem."""
+    rows = [json.loads(line) for line in (folders / "pairs.jsonl").read_text().splitlines()]
+    scored = score(
+        *(str(folders / name) for name in ("policy", "reference")), [*rows, {"prompt": "x"}], beta=0.3
+    )
+    assert scored.problems == ["row 3: chosen: is missing"]
+    written = scored.write(folders / "out")
+    assert scored.summary() == written == json.loads((folders / "out" / "summary.json").read_text())
+    assert (written["read"], written["source"], written["beta"]) == (2, "rows in memory", 0.3)
+    page = scored.report(str(folders / "page.html"))
+    assert page == folders / "page.html"
+    assert page.read_text() == (folders / "out" / "report.html").read_text()
+    lines = [json.loads(line) for line in (folders / "out" / "tokens.jsonl").read_text().splitlines()]
+    for i in (0, 1):
+        for side, found in scored.tokens(i).items():
+            [line] = [line for line in lines if (line["pair"], line["role"]) == (i, side)]
+            assert json.loads(json.dumps(found)) == {name: line[name] for name in found}
+
+
+def test_the_first_process_claims_the_folder_and_all_are_asked_the_same(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(module, "_inspect", lambda *given, **named: asked.append((given, named)) or "done")
+    given = ("pi", "ref", "pairs", tmp_path / "out", 0.3, BY_NAME, 5)
+    for first in (True, False):
+        monkeypatch.setattr(
+            "accelerate.PartialState", lambda first=first: SimpleNamespace(is_main_process=first)
+        )
+        assert module.inspect(*given, max_length=9) == "done"
+        assert asked.pop() == (given, {"max_length": 9})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.html").touch()
+    monkeypatch.setattr("accelerate.PartialState", lambda: SimpleNamespace(is_main_process=True))
+    with pytest.raises(module.ClaimError, match=r"out: holds report.html: choose another folder"):
+        module.inspect(*given)
+    assert module.inspect(*given, replace=True, max_length=9) == "done"
+    assert asked.pop() == (given, {"max_length": 9})
+
+
+def test_a_process_scores_its_share_of_the_chunks_and_tells_nothing(many, monkeypatch):
+    """The second of two: of three chunks the middle one, and not again where it lies."""
+    folder, _ = many
+    waited, scored = [], []
+    process = SimpleNamespace(is_main_process=False, process_index=1, num_processes=2)
+    process.device = torch.device("cpu")
+    process.wait_for_everyone = lambda: waited.append(1)
+    monkeypatch.setattr("accelerate.PartialState", lambda: process)
+    whole = scorer.score_pairs
+    monkeypatch.setattr(scorer, "score_pairs", lambda *given: (scored.append(1), whole(*given))[1])
+    (folder / "out" / "unfinished").mkdir(parents=True)
+    names = [str(folder / name) for name in ("policy", "reference", "many.jsonl")]
+    for _ in range(2):
+        assert module._inspect(*names, folder / "out", 0.1, BY_NAME, None) is None
+        assert [path.name for path in (folder / "out" / "unfinished").iterdir()] == ["chunk-000001.jsonl"]
+    assert (len(scored), len(waited)) == (1, 4)
+
+
+def test_what_stands_behind_a_name(tmp_path):
+    """A file by its content; a folder by its files' names, sizes and dates, as deep as asked; or the name."""
+    (tmp_path / "a").write_text("text")
+    assert module._content(str(tmp_path / "a")) == sha256(b"text").hexdigest()
+    assert (module._content("tiny"), module._content(None)) == ("tiny", None)
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a").touch()
+    seen = [module._content(str(folder)), module._content(str(folder), "**/*")]
+    (folder / "deep" / "b").touch()
+    assert module._content(str(folder)) == seen[0]
+    assert module._content(str(folder), "**/*") != seen[1]
+    os.utime(folder / "a", (1, 1))
+    assert module._content(str(folder)) != seen[0]
+
+
+def test_a_beta_of_another_kind_is_told():
+    for beta, error, told in (
+        (0, ValueError, "beta is 0; it must be above 0"),
+        (math.inf, ValueError, "beta is inf; it must be above 0"),
+        (True, TypeError, "beta is a boolean, not a number"),
+        ("1", TypeError, "beta is a string, not a number"),
+    ):
+        with pytest.raises(error) as caught:
+            module._check([], beta)
+        assert str(caught.value) == told

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from dpoq_lab.commands import lab
+from dpoq_lab.paths import kit_folder
 
 
 @pytest.fixture
@@ -59,3 +60,15 @@ def test_a_layout_that_is_there_is_the_users(tmp_path):
     layout.write_text("mine")
     assert lab.workspaces_folder(tmp_path / "runs") == folder
     assert layout.read_text() == "mine"
+
+
+def test_the_command_whole_and_a_folder_that_is_there(command, tmp_path):
+    (tmp_path / "jupyterlab").mkdir()  # without a layout: it gets one
+    assert command(display=["DISPLAY"], port=7, ip="1.2.3.4") == [
+        *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={kit_folder()}"),
+        "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
+        f"--LabApp.workspaces_dir={tmp_path / 'jupyterlab'}",
+        *("--ServerApp.port=7", "--ServerApp.ip=1.2.3.4"),
+    ]
+    assert json.loads((tmp_path / "jupyterlab" / lab.WORKSPACE).read_text()) == lab.FOLDED
+    assert command(user=0)[-2:] == ["--no-browser", "--allow-root"]

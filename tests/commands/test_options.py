@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from dpoq_lab.columns import How
 from dpoq_lab.commands import cli
+from dpoq_lab.commands.train import Request
+from dpoq_lab.presets import find_preset
 
 
 @pytest.fixture
@@ -46,6 +49,24 @@ def test_a_problem_is_a_failure(monkeypatch, capsys):
     monkeypatch.setattr("dpoq_lab.commands.check.check", lambda *_: report)
     assert cli.main(["check", "a.jsonl"]) == 1
     assert capsys.readouterr().out == "told\n"
+
+
+def test_train(called, capsys, monkeypatch):
+    """Its request and preset; another process of a launch tells nothing."""
+    monkeypatch.setattr("dpoq_lab.commands.train.summary_line", lambda record: f"told {record}")
+    words, where = ["train", "--pairs", "p", "--out", "o", "--preset", "ci"], "dpoq_lab.commands.train.run"
+    given, _ = called(where, *words, gives={"a": 1})
+    assert given == (Request(find_preset("ci").model, "p", Path("o")), find_preset("ci"))
+    assert capsys.readouterr().out == "told {'a': 1}\n"
+    options = {"method": "cpl", "reference": "ref", "beta": 0.3, "lr": 0.5, "epochs": 2, "batch_size": 3}
+    options |= {"seed": 4, "held_out": 0.25, "max_length": 9, "chat_template": "t"}
+    words += [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    monkeypatch.setenv("RANK", "1")
+    more = ["--model", "m", "--resume", "--whole-yield", "--split", "s"]
+    (request, _), _ = called(where, *words, *more, gives={"a": 1})
+    flags = {"resume": True, "whole_yield": True, "how": How(split="s")}
+    assert request == Request("m", "p", Path("o"), **options, **flags)
+    assert capsys.readouterr().out == ""
 
 
 INSPECT = ("inspect", "--policy", "pi", "--reference", "ref", "--pairs", "a.jsonl", "--out", "o")
@@ -158,3 +179,65 @@ def test_an_error_is_one_line_and_a_status(monkeypatch, capsys, error, status, t
         monkeypatch.setenv("DPOQ_DEBUG", "1")
         with pytest.raises(type(error)):
             cli.main(["check", "a"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["check", ""], "argument PAIRS: must be a name, not empty (see dpoq-lab check --help)"),
+        (
+            ["check", "p", "--model", ""],
+            "argument --model: must be a name, not empty (see dpoq-lab check --help)",
+        ),
+        (["--ip", ""], "argument --ip: must be a name, not empty (see dpoq-lab --help)"),
+        (
+            ["timetable", "0"],
+            "argument minutes: must be a whole number from 1 to 1,000,000,000, not 0 (see dpoq-lab "
+            "timetable --help)",
+        ),
+    ],
+)
+def test_a_word_that_is_refused_is_told_with_its_option_and_where_help_is(capsys, words, told):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert (caught.value.code, capsys.readouterr().err) == (2, f"dpoq-lab: error: {told}\n")
+
+
+def test_an_error_of_a_file_names_it_and_a_long_one_is_cut(monkeypatch, capsys):
+    for error, told in (
+        (FileNotFoundError(2, "No such file", "a/b"), "a/b: No such file"),
+        (OSError(28, "No space left"), "[Errno 28] No space left"),
+        (TypeError("odd"), "TypeError: odd (DPOQ_DEBUG=1 shows where)"),
+        (ValueError("x" * 501), f"{'x' * 500} ... (501 characters)"),
+        (ValueError(), "ValueError: no more is known (DPOQ_DEBUG=1 shows where)"),
+    ):
+        monkeypatch.setattr("dpoq_lab.commands.check.check", Mock(side_effect=error))
+        assert cli.main(["check", "a"]) == 1
+        assert capsys.readouterr().err == f"dpoq-lab: error: {told}\n"
+
+
+def test_what_a_study_takes_if_nothing_is_said(called):
+    given, _ = called("dpoq_lab.lessons.study.run_study", "study", "sweep", "--out", "o", gives="table")
+    assert given[1:] == ("sweep", Path("o"), 5, "laptop")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("study sweep --out o --preset none", "study sweep has no preset 'none', only "),
+        ("timetable 1", "no lesson fits into 1 minutes"),
+        (
+            "diagnose run --inspected a --pairs b",
+            "--inspected and --pairs are two ways to the same: give one of them",
+        ),
+        ("check p --chat-template t", "--chat-template says nothing without --model"),
+        ("diagnose run --reference r", "--reference says nothing without --pairs"),
+        ("--ip 1.2.3.4 check p", "--port, --ip and --no-browser are for the lessons, not for a command"),
+        ("--no-browser check p", "--port, --ip and --no-browser are for the lessons, not for a command"),
+    ],
+)
+def test_misuse_is_told_and_status_2(capsys, words, told):
+    assert cli.main(words.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"dpoq-lab: error: {told}")

@@ -2,18 +2,26 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dpoq_lab import models, training
+from dpoq_lab import models, training, weights
+from dpoq_lab.columns import How
 from dpoq_lab.commands import train as runs
 from dpoq_lab.commands.claim import claimed
 from dpoq_lab.commands.train import Request, RunError, run
+from dpoq_lab.encoding import EncodedPair, Response
+from dpoq_lab.intervals import accuracy_with_interval
+from dpoq_lab.objectives import CPL, DPO, SFT
 from dpoq_lab.paths import data_folder
 from dpoq_lab.presets import find_preset
+from dpoq_lab.sources import PairsError
+from dpoq_lab.training import Settings
 
 LINES = (data_folder() / "courtesy" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:12]
 CI = find_preset("ci")
@@ -198,3 +206,224 @@ def test_a_token_that_the_model_lacks_is_named_before_anything_is_written(stoppe
     with pytest.raises(models.ModelError, match=r"pairs.jsonl:1: model: has 300 words, and the pair uses"):
         run(request(stopped, out=stopped / "small"), CI)
     assert not (stopped / "small").exists()
+
+
+def test_what_is_asked_if_nothing_is_said():
+    asked = asdict(Request("m", "p", Path("o")))
+    assert {name: asked[name] for name in list(asked)[3:]} == {
+        **{"method": "dpo", "reference": None, "beta": None, "lr": None, "epochs": 1, "batch_size": None},
+        **{"seed": 0, "held_out": 0.15, "resume": False, "whole_yield": False, "max_length": None},
+        **{"how": asdict(How()), "chat_template": None},
+    }
+
+
+def test_the_function_asks_as_the_command_does(monkeypatch):
+    """Rows in memory are held, and named by their hash; a file stays a name."""
+    asked = []
+    monkeypatch.setattr(runs, "run", lambda *given: asked.append(given) or {"finished": True})
+    assert runs.train(Path("m"), iter([{"a": 1}]), "o", "ci", epochs=2) == {"finished": True}
+    assert runs.train("m", "p.jsonl", Path("o"), preset="ci")
+    (request, preset, rows), (of_file, _, name) = asked
+    known = sha256(b'[{"a": 1}]').hexdigest()[:16]
+    assert request == Request("m", f"1 rows in memory, sha256 {known}", Path("o"), epochs=2)
+    assert (preset, rows, of_file, name) == (CI, [{"a": 1}], Request("m", "p.jsonl", Path("o")), "p.jsonl")
+    assert runs.label_of([{"b": 1, "a": 2}]) == runs.label_of([{"a": 2, "b": 1}])
+    with pytest.raises(TypeError, match=r"^model is null, not a name or a folder$"):
+        runs.train(None, [], "o")
+    with pytest.raises(TypeError, match="rows is a number"):
+        runs.train("m", 3, "o")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"method": "sft", "reference": "r"}, "sft has no reference: leave out --reference"),
+        ({"method": "cpl", "reference": "r"}, "cpl has no reference: leave out --reference"),
+        ({"method": "sft", "beta": 0.1}, "sft has no beta: leave out --beta"),
+    ],
+)
+def test_what_a_method_does_not_have_is_refused(tmp_path, asked, said):
+    with pytest.raises(RunError) as caught:
+        run(Request("m", "p", tmp_path / "run", **asked), CI)
+    assert str(caught.value) == said
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_settings_of_a_request_whole(monkeypatch):
+    """13 pairs by fives are two steps a pass; what is not said is the preset's."""
+    monkeypatch.setattr(runs, "bf16_is_fast", lambda: True)
+    request = Request("m", "p", Path("o"), epochs=3, batch_size=5, seed=7, lr=0.5, beta=0.25)
+    preset = replace(CI, warmup_steps=3, micro_batch=2, batch_size=4, beta=0.75, bf16=False)
+    assert runs.settings_for(request, preset, 19_999_999, 13) == Settings(
+        DPO(0.25), lr=0.5, steps=6, batch_size=5, micro_batch=2, warmup_steps=3, seed=7
+    )
+    plain = runs.settings_for(Request("m", "p", Path("o"), method="cpl"), preset, 20_000_000, 13)
+    assert (plain.objective, plain.batch_size, plain.steps, plain.bf16) == (CPL(0.75), 4, 3, True)
+    assert runs.settings_for(request, replace(preset, bf16=True), 1, 13).bf16
+    monkeypatch.setattr(runs, "bf16_is_fast", lambda: False)
+    assert not runs.settings_for(request, replace(preset, bf16=True), 10**9, 13).bf16
+    assert runs.objective_for(replace(request, method="sft"), preset) == SFT()
+    most = replace(request, batch_size=1, epochs=10**6)
+    assert runs.settings_for(most, preset, 1, 10).steps == 10**7
+    with pytest.raises(RunError) as caught:
+        runs.settings_for(most, preset, 1, 11)
+    said = "11,000,000 optimiser steps are asked for: fewer epochs, or more pairs a step"
+    assert str(caught.value) == said
+
+
+def test_the_held_out_pairs_are_drawn_by_the_seed_and_stay_in_order():
+    for share, n in ((0.3, 3), (0.0, 0), (0.24, 2), (0.26, 3)):
+        kept, held = runs.split(list(range(10)), share, 0)
+        assert (len(held), sorted(kept + held)) == (n, list(range(10)))
+        assert (kept, held) == (sorted(kept), sorted(held)) == runs.split(list(range(10)), share, 0)
+    assert len({tuple(runs.split(list(range(10)), 0.3, seed)[1]) for seed in range(5)}) > 2
+
+
+RECORD = {
+    "pairs": {"train": 9, "held_out": 3, "left_out": 2, "truncated": 1},
+    "seconds": {"training": 4.6, "whole": 7.2},
+    "source": {"problems": ["f:2: bad", "f:5: bad"], "notes": {"column a is not read": 4}, "read": 12},
+    "held_out": {
+        when: {
+            f"by_{name}": {"accuracy": k / 8, "interval_95": [k / 16, k / 4]}
+            for name, k in (("reward", r), ("likelihood", p))
+        }
+        for when, r, p in (("before", 1, 2), ("after", 3, 4))
+    },
+}
+
+
+def test_what_is_printed_at_the_end():
+    source = ["f:2: bad", "f:5: bad", "column a is not read: 4 of 12 pairs"]
+    counts = "9 pairs trained on, {} held out, 2 unusable left out, 1 truncated; 5 s training, 7 s in all"
+    assert runs.summary_line(RECORD).splitlines() == [
+        *(*source, counts.format(3)),
+        "held-out accuracy before: by reward 0.125 (0.062 to 0.250), by likelihood 0.250 (0.125 to 0.500)",
+        "held-out accuracy  after: by reward 0.375 (0.188 to 0.750), by likelihood 0.500 (0.250 to 1.000)",
+    ]
+    none = RECORD | {"pairs": RECORD["pairs"] | {"held_out": 0}, "held_out": {"before": None, "after": None}}
+    assert runs.summary_line(none).splitlines() == [*source, counts.format(0)]
+
+
+def test_a_judge_by_hand():
+    """Sums of the policy: -3, -1, -4 and -3.5, -2, -1, so two of three are likelier; of the reference: -5,
+    -1, -2 and -3, -3, -4. Rewards are half of 2, 0, -2 and -0.5, 1, 3: right in the first alone."""
+
+    def of(*pairs):
+        return [tuple(torch.tensor(side) for side in pair) for pair in pairs]
+
+    policy = of(([-1.0, -2.0], [-3.5]), ([-1.0], [-1.5, -0.5]), ([-4.0], [-1.0]))
+    reference = of(([-2.0, -3.0], [-3.0]), ([-1.0], [-1.0, -2.0]), ([-2.0], [-4.0]))
+    judge = runs._Judge(None, [1, 2, 3], 0, Settings(DPO(0.5), 1.0, 1, 1, 1, bf16=True), 0.5)
+    assert judge.report(policy, reference) == {
+        "by_reward": accuracy_with_interval([1.0, -1.0, -1.0]),
+        "by_likelihood": accuracy_with_interval([1.0, 1.0, -1.0]),
+        **{"chosen_reward_sum": 0.0, "rejected_reward_sum": 0.5833},
+    }
+    assert not judge.settings.bf16  # whatever the run has
+    assert runs._Judge(None, [], 0, judge.settings, 0.5).report([], []) is None
+    zeros = [[side.tolist() for side in pair] for pair in runs._zeros(policy[:2])]
+    assert zeros == [[[0.0, 0.0], [0.0]], [[0.0], [0.0, 0.0]]]
+
+
+HELD = {"request": {}, "settings": {}, "finished": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "resume", "said"),
+    [
+        (None, True, "o: holds no run to resume"),
+        ("{", True, "o/run.json: is not JSON: choose another folder"),
+        ("{}", True, "o/run.json: is no record of a run: choose another folder"),
+        (json.dumps(HELD | {"finished": True}), True, "o: holds a finished run: choose another folder"),
+        (json.dumps(HELD), False, "o: holds an unfinished run: add --resume or choose another folder"),
+    ],
+)
+def test_what_is_said_of_a_folder_whole(tmp_path, text, resume, said):
+    out = tmp_path / "o"
+    out.mkdir()
+    assert runs._held_record(Request("m", "p", out)) is None
+    if text is not None:
+        (out / "run.json").write_text(text)
+    with pytest.raises(RunError) as caught:
+        runs._held_record(Request("m", "p", out, resume=resume))
+    assert str(caught.value) == f"{tmp_path}/{said}"
+    (out / "run.json").write_text(json.dumps(HELD))
+    assert runs._held_record(Request("m", "p", out, resume=True)) == HELD
+    (out / "run.json").rename(out / "thesis.txt")
+    with pytest.raises(RunError) as caught:
+        runs._held_record(Request("m", "p", out))
+    assert str(caught.value) == f"{out}: is not empty and holds no run: choose another folder"
+
+
+def test_what_is_another_run_is_named_once():
+    """Where the record goes is no difference; of how pairs are read each setting is one."""
+    asked = {
+        "request": {"seed": 1, "beta": 2, "out": "a", "how": {"split": "x", "config": None}},
+        **{"settings": {"seed": 1, "steps": 3}, "content": {"model": "m", "pairs": "p"}, "more": 1},
+    }
+    same = asked | {"request": asked["request"] | {"out": "b"}, "more": 2}
+    assert runs._same_run(Path("o"), same, asked) is same
+    other = {
+        "request": {"seed": 5, "beta": 2, "how": {"split": "y", "config": None}},
+        **{"settings": {"seed": 5, "steps": 4}, "content": {"model": "n", "pairs": "p"}},
+    }
+    with pytest.raises(RunError) as caught:
+        runs._same_run(Path("o"), other, asked)
+    assert str(caught.value) == "o: its run was started with another seed, split, steps, content of model"
+
+
+def test_pairs_are_told_apart_by_their_tokens_their_parts_and_their_actions():
+    def pair(chosen, rejected, actions=()):
+        sides = [
+            Response([1], ids, [], "", actions=list(actions) or [True] * len(ids))
+            for ids in (chosen, rejected)
+        ]
+        return EncodedPair(*sides, None)
+
+    one, turned, seen = pair([2], [3]), pair([3], [2]), pair([2], [3], [False])
+    parts = [
+        ([one, turned], []),
+        ([one], [turned]),
+        ([turned, one], []),
+        ([seen, turned], []),
+        ([], [one, turned]),
+    ]
+    assert len({runs._hash_of_pairs(*each) for each in parts}) == len(parts)
+    assert runs._hash_of_pairs([one], [turned]) == runs._hash_of_pairs([pair([2], [3])], [pair([3], [2])])
+
+
+def test_the_record_of_a_run_before_it_begins(begun, tmp_path, monkeypatch):
+    """Of six lines one has no reply and one is cut at 60 tokens; a third of the five is held out."""
+    rows = [json.loads(line) for line in LINES[:6]]
+    rows = [{name: row[name] for name in ("instruction", "chosen", "rejected")} for row in rows]
+    del rows[1]["rejected"]
+    rows[2]["chosen"] *= 9
+    rows[3]["hint"] = "x"
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(runs, "provenance", lambda: "where")
+    wanted = request(begun, pairs=str(tmp_path / "pairs.jsonl"), held_out=0.4, max_length=60, resume=True)
+    job = runs._prepare(wanted, CI, None)
+    record = job.record
+    assert record["pairs"] == {"train": 3, "held_out": 2, "left_out": 1, "truncated": 1}
+    assert record["source"] == {
+        "problems": [f"{tmp_path}/pairs.jsonl:2: rejected: is missing"],
+        **{"notes": {"column hint is not read": 1}, "read": 5},
+    }
+    assert record["request"] == asdict(wanted) | {"out": str(wanted.out), "resume": False}
+    assert record["settings"] == asdict(job.settings) | {"objective": {"name": "dpo", "beta": CI.beta}}
+    assert record["content"] == {
+        "pairs": runs._hash_of_pairs(job.pairs, job.held_out),
+        **{"model": weights.digest(job.policy), "reference": weights.digest(job.reference)},
+    }
+    assert (record["provenance"], len(job.pairs), len(job.held_out)) == ("where", 3, 2)
+    assert job.settings.steps == 1  # of three pairs
+    assert not any(p.requires_grad for p in job.reference.parameters())
+    plain = runs._prepare(replace(wanted, reference=None, held_out=0.0), CI, rows)
+    assert (plain.reference, plain.record["content"]["reference"], len(plain.pairs)) == (None, None, 5)
+    with pytest.raises(PairsError, match=r"^no pair is left to train on$"):
+        runs._prepare(replace(wanted, held_out=0.99), CI, rows[:1])
+    with pytest.raises(PairsError, match="no usable pair; first problem: row 1: rejected: is missing"):
+        runs._prepare(wanted, CI, rows[1:2])
+    with pytest.raises(PairsError, match="no usable pair; first problem: row 1: no response token is left"):
+        runs._prepare(replace(wanted, max_length=2), CI, rows[:1])

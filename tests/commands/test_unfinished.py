@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dpoq_lab.commands.unfinished import Unfinished, UnfinishedError
+from dpoq_lab.commands.unfinished import Unfinished, UnfinishedError, stopped
 
 
 def test_a_chunk_that_was_written_is_there_for_the_next_process(tmp_path):
@@ -94,3 +94,68 @@ def test_where_a_disk_is_full_nothing_is_left_of_the_chunk(tmp_path, monkeypatch
 def full_at_once():
     raise OSError(28, "No space left on device")
     yield
+
+
+def test_a_job_was_stopped_where_its_settings_lie_or_nothing_yet(tmp_path):
+    assert not stopped(tmp_path)
+    folder = tmp_path / "unfinished"
+    folder.mkdir()
+    assert stopped(tmp_path)
+    (folder / "thesis.txt").touch()
+    assert not stopped(tmp_path)
+    (folder / "settings.json").touch()
+    assert stopped(tmp_path)
+
+
+def test_what_is_said_of_a_job_that_cannot_go_on_whole(tmp_path):
+    job = Unfinished(tmp_path, {"beta": 0.1, "limit": 3})
+    job.claim()
+    assert job.chunk(12) == tmp_path / "unfinished" / "chunk-000012.jsonl"
+    job.write(12, ["kept"])
+    path = job.folder / "settings.json"
+    for text, said in (
+        ("[]", f"{path}: is not a JSON object: delete {job.folder}"),
+        ("{", f"{path}: cannot be read: delete {job.folder}"),
+        (
+            '{"beta": 0.1}',
+            f"{job.folder}: holds unfinished work with another limit: delete it, or choose another folder",
+        ),
+    ):
+        path.write_text(text)
+        with pytest.raises(UnfinishedError) as caught:
+            job.claim()
+        assert str(caught.value) == said
+    path.write_text('{"beta": 0.1, "limit": 3, "more": 1}')
+    job.claim()
+    assert path.read_text() == '{"beta": 0.1, "limit": 3}'
+    assert Unfinished(tmp_path, {"how": (1, 2)}).settings == {"how": [1, 2]}
+
+
+def test_work_that_fails_is_kept_once_a_chunk_is_done(tmp_path):
+    job = Unfinished(tmp_path, {})
+
+    def fails():
+        with job.kept_if_begun():
+            raise KeyboardInterrupt
+
+    for done in (False, True):
+        job.claim()
+        if done:
+            job.write(0, ["a"])
+        with pytest.raises(KeyboardInterrupt):
+            fails()
+        assert job.folder.exists() == done
+    with job.kept_if_begun():
+        pass
+    assert job.has(0)
+
+
+def test_what_no_encoding_holds_is_escaped_and_a_file_is_moved_by_its_name(tmp_path):
+    job = Unfinished(tmp_path, {})
+    job.claim()
+    job.write(0, ["a\ud800\u00e9"])
+    assert job.chunk(0).read_text(encoding="utf-8") == "a\\ud800\u00e9"
+    for name in ("a", "b"):
+        (job.folder / name).write_text(name)
+    job.finish(["b", "a"])
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b"}

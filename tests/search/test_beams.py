@@ -1,12 +1,23 @@
 """Search: beams equal transformers' and brute force; endings, ties and limits are handled and said."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from dpoq_lab import models
 from dpoq_lab.lessons.l07_search import speed_study
-from dpoq_lab.search.beams import beam_search, greedy, sample, value_beam
+from dpoq_lab.search.beams import (
+    Hypothesis,
+    Node,
+    SearchTree,
+    beam_search,
+    greedy,
+    room_for,
+    sample,
+    value_beam,
+)
 from dpoq_lab.search.scorers import ModelScorer, TabularScorer
 from dpoq_lab.theory.soft_bellman import solve, trajectory_log_probs
 from dpoq_lab.theory.token_mdp import random_reward, random_tree, trajectories, trajectory_sums, uniform_tree
@@ -192,3 +203,123 @@ def test_the_sums_in_the_tree_add_up():
     tree = beam_search(TabularScorer(mdp, mdp.pi_ref), (), 100, 3).tree
     ends = [node.sum_log_pi for node in tree.nodes if node.status == "finished"]
     assert sorted(ends) == pytest.approx(sorted(R))
+
+
+# A tree of three replies, 0 0, 0 EOS and EOS, whose states give the first token 0.75 and 0.6
+SMALL = TabularScorer(uniform_tree(2, 2, 1.0), [np.array([[0.75, 0.25]]), np.array([[0.6, 0.4]])])
+LOG = {share: math.log(share) for share in (0.75, 0.25, 0.6, 0.4)}
+SUMS = {"00": LOG[0.75] + LOG[0.6], "0E": LOG[0.75] + LOG[0.4]}
+
+
+def nodes(first, end, both, ended):
+    """The four tokens that a beam looks at, with what becomes of them."""
+    return [
+        Node(-1, 0, LOG[0.75], LOG[0.75], 1, first),
+        Node(-1, 1, LOG[0.25], LOG[0.25], 1, end),
+        Node(0, 0, LOG[0.6], SUMS["00"], 2, both),
+        Node(0, 1, LOG[0.4], SUMS["0E"], 2, ended),
+    ]
+
+
+def told(search):
+    return [(h.tokens, h.finished, round(h.score, 9)) for h in search.hypotheses]
+
+
+def test_beams_by_hand():
+    """By sum ln 0.45, ln 0.3, ln 0.25; by the mean of two tokens -0.40 and -0.60, of one -1.39."""
+    wide = beam_search(SMALL, (), 2, 2, length_penalty=0.0)
+    assert told(wide) == [((0, 0), True, round(SUMS["00"], 9)), ((0, 1), True, round(SUMS["0E"], 9))]
+    assert wide.tree.nodes == nodes("kept", "finished", "finished", "finished")
+    assert wide.hypotheses[1].log_pis == (LOG[0.75], LOG[0.4])
+    assert [round(h.score, 9) for h in beam_search(SMALL, (), 2, 2).hypotheses] == [
+        *(round(SUMS["00"] / 2, 9), round(SUMS["0E"] / 2, 9)),
+    ]
+    narrow = greedy(SMALL, (), 2)
+    assert told(narrow) == [((0, 0), True, round(SUMS["00"], 9))]
+    assert narrow.tree.nodes == nodes("kept", "pruned", "finished", "pruned")
+    assert len(beam_search(SMALL, (), 3, 2).hypotheses) == 3
+
+
+def test_a_beam_without_room_is_cut_and_a_prompt_counts():
+    """One token is room for an ending, or for a first token that is not finished; after 0 both end."""
+    cut = beam_search(SMALL, (), 2, 1)
+    assert told(cut) == [((0,), False, round(LOG[0.75], 9)), ((1,), True, round(LOG[0.25], 9))]
+    assert told(beam_search(SMALL, (0,), 2, 5)) == [
+        *(((0,), True, round(LOG[0.6], 9)), ((1,), True, round(LOG[0.4], 9))),
+    ]
+    assert (room_for(SMALL, (), 1), room_for(SMALL, (), 5), room_for(SMALL, (0,), 5)) == (1, 2, 1)
+    for prompt, most, limit in (((0, 0), 5, 2), ((), 0, 2)):
+        with pytest.raises(ValueError, match="leaves no room") as caught:
+            room_for(SMALL, prompt, most)
+        said = f"a prompt of {len(prompt)} tokens leaves no room for a reply within {limit}"
+        assert str(caught.value) == said
+
+
+def test_value_beams_by_hand():
+    """The first tokens are worth 1 and, ended, 2; two tokens 5 and -1: a beam of one never sees the 5."""
+    value = {(0,): 1.0, (1,): 2.0, (0, 0): 5.0, (0, 1): -1.0}.__getitem__
+    one = value_beam(SMALL, value, (), 1, 2)
+    assert told(one) == [((1,), True, 2.0)]
+    assert [(node.token, node.status) for node in one.tree.nodes] == [(1, "finished"), (0, "kept")]
+    assert told(value_beam(SMALL, value, (), 2, 2)) == [((0, 0), True, 5.0), ((1,), True, 2.0)]
+    assert [h[2] for h in told(value_beam(SMALL, value, (), 3, 2))] == [5.0, 2.0, -1.0]
+    even = {(0,): 2.0, (1,): 2.0, (0, 0): 5.0, (0, 1): -1.0}.__getitem__
+    assert told(value_beam(SMALL, even, (), 1, 2)) == [((0, 0), True, 5.0)]  # of equals the smaller token
+
+
+def test_samples_have_the_log_pi_of_pi_whatever_the_temperature():
+    """Each reply of the tree, finished or cut, with its own sums; one draw if nothing is said."""
+    generator = torch.Generator().manual_seed(0)
+    for most, temperature in ((2, 1.0), (1, 3.0)):
+        drawn = sample(SMALL, (), most, n=40, temperature=temperature, generator=generator)
+        known = {(0, 0): (LOG[0.75], LOG[0.6]), (0, 1): (LOG[0.75], LOG[0.4])}
+        known |= {(1,): (LOG[0.25],), (0,): (LOG[0.75],)}
+        assert {h.tokens for h in drawn.hypotheses} == ({(0, 0), (0, 1), (1,)} if most == 2 else {(0,), (1,)})
+        for h in drawn.hypotheses:
+            assert h.log_pis == pytest.approx(known[h.tokens])
+            assert h.score == pytest.approx(sum(known[h.tokens]))
+            assert h.finished == (h.tokens != (0,))
+        assert {node.status for node in drawn.tree.nodes} == {"kept", "finished"}
+        assert all((node.step == 1) == (node.parent == -1) for node in drawn.tree.nodes)
+    assert len(sample(SMALL, (), 2, generator=generator).hypotheses) == 1
+    hot = [h.tokens[0] for h in sample(SMALL, (), 2, 400, temperature=100.0, generator=generator).hypotheses]
+    assert np.mean(hot) == pytest.approx(0.5, abs=0.1)
+    both = {h.tokens[0] for h in sample(SMALL, (), 2, 40, top_k=2, generator=generator).hypotheses}
+    assert both == {0, 1}
+
+
+def test_the_tree_of_a_search():
+    tree = SearchTree(nodes("kept", "finished", "finished", "pruned"))
+    assert (tree.path(-1), tree.tokens(-1), tree.sum_log_pi(-1)) == ([], (), 0.0)
+    assert (tree.path(3), tree.tokens(3)) == ([tree.nodes[0], tree.nodes[3]], (0, 1))
+    assert (tree.sum_log_pi(3), tree.sum_log_pi(0)) == (SUMS["0E"], LOG[0.75])
+    assert tree.add(Node(0, 5, -1.0, -2.0, 2)) == 4
+    assert tree.nodes[4].status == "pruned"
+    found = tree.hypothesis(2, 7.0)
+    assert found == Hypothesis((0, 0), (LOG[0.75], LOG[0.6]), True, 7.0)
+    assert found.log_pi == pytest.approx(SUMS["00"])
+    assert not tree.hypothesis(0, 7.0).finished
+
+
+def test_a_token_that_cannot_be_is_never_looked_at():
+    """Of three tokens the first has no probability: neither beam has it in its tree, however wide."""
+    pi = [np.array([[0.0, 0.75, 0.25]]), np.array([[0.0, 1.0, 0.0]] * 2)]
+    scorer = TabularScorer(uniform_tree(3, 2, 1.0), pi)
+    for search in (
+        beam_search(scorer, (), 9, 2, length_penalty=0.0),
+        value_beam(scorer, lambda tokens: -float(len(tokens)), (), 9, 2),
+    ):
+        assert [(node.parent, node.token) for node in search.tree.nodes] == [(-1, 1), (-1, 2), (0, 1)]
+        assert {h.tokens for h in search.hypotheses} == {(1, 1), (2,)}
+
+
+def test_a_search_stops_where_what_is_open_can_only_draw_level():
+    """Values of 2 for an ending and for what is open: nothing is looked at after the first step."""
+    value = {(0,): 2.0, (1,): 2.5, (0, 0): 2.5, (0, 1): 0.0}.__getitem__
+    assert len(value_beam(SMALL, value, (), 1, 2).tree.nodes) == 2
+    level = {(0,): 2.5, (1,): 2.5, (0, 0): 2.5, (0, 1): 0.0}.__getitem__
+    assert len(value_beam(SMALL, level, (), 1, 2).tree.nodes) == 4  # the open one comes first
+    levels = [[[0.5, 0.2, 0.3]], [[0.5, 0.0, 0.5], [0.0, 0.0, 1.0]], [[0.0, 0.0, 1.0]] * 4]
+    halves = TabularScorer(uniform_tree(3, 3, 1.0), [np.array(level) for level in levels])
+    tree = beam_search(halves, (), 2, 3, length_penalty=0.0).tree
+    assert max(node.step for node in tree.nodes) == 2  # of 0.3 and 0.25 ended; 0.25 is open

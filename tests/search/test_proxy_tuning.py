@@ -1,5 +1,7 @@
 """Proxy tuning of models: the processor is equation (14), and sampling follows it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -77,3 +79,24 @@ def test_positions_beside_padding_are_those_of_the_prompt_alone():
     found = ProxyTuning(proxy, ref, 0.7, PAD)(torch.tensor([[PAD, PAD, 5, 6, 7]]), scores)
     expected = scores.log_softmax(-1) + 0.7 * (p - q)
     assert torch.allclose(found.log_softmax(-1), expected.log_softmax(-1), atol=1e-5)
+
+
+def test_what_the_base_is_asked_for(monkeypatch):
+    """A weight of its own that is no id; a steering of both small models, none at 0; EOS and pads go."""
+    asked = []
+
+    def gives(*given, **how):
+        asked.append((given, how))
+        return [[5, 7, 9], [7, 1, 5]]
+
+    monkeypatch.setattr("dpoq_lab.search.proxy_tuning.continuations", gives)
+    base = SimpleNamespace(config=SimpleNamespace(eos_token_id=9))
+    assert steer(base, "proxy", "reference", 0.5, [[3], [4]], 1, 8, 2) == [[5, 7], [7, 5]]
+    assert steer(base, "proxy", "reference", 0.0, [[3]], 1) == [[5, 7], [7, 5]]
+    (given, how), (plain, unsteered) = asked
+    assert given == (base, [[3], [4]], [9], 1, 8, 2)
+    assert plain == (base, [[3]], [9], 1, 60, 0)
+    [steering] = how.pop("logits_processor")
+    assert (steering.models, steering.lam, steering.pad) == (("proxy", "reference"), 0.5, 1)
+    assert list(unsteered.pop("logits_processor")) == []
+    assert how == unsteered == {"do_sample": True, "top_k": 0}

@@ -13,6 +13,7 @@ from dpoq_lab.views.charts import (
     Axis,
     Look,
     Series,
+    _rows,
     axis,
     bar,
     chart,
@@ -321,3 +322,48 @@ def test_ticks_by_hand(low, high, log, ticks):
 
 def test_names_are_moved_apart_and_then_back_from_the_border():
     assert spread([5, 50, 52], 10, 8, 55) == [8, 45, 55]
+
+
+def test_a_figure_is_as_large_as_asked_and_holds_its_series():
+    series = [Series("p", [1], [2], marks="dots"), Series("q", [1, 2], [2, 3])]
+    assert (plot(*series).width, plot(*series).height) == (760, 360)
+    figure = plot(*series, width=300, height=200)
+    assert (figure.width, figure.height, figure.alt, figure.reading) == (300, 200, "alt", "reading")
+    assert figure.data == {"p": series[0], "q": series[1]}
+
+
+def test_a_row_of_names_takes_what_fits_to_the_pixel():
+    """A name of five letters takes 46 + 5 * 8.2 = 87 pixels; the plane begins at 74; a row is 26 high."""
+    names = [Series(name, [5], [50], marks="dots") for name in ("fives", "fifth", "other")]
+    rows = {
+        (width, n): _rows(names[:n], width) for width, n in ((174, 2), (173.9, 2), (261, 3), (174, 3), (9, 3))
+    }
+    assert {asked: [len(row) for row in found] for asked, found in rows.items()} == {
+        **{(174, 2): [2], (173.9, 2): [1, 1], (261, 3): [3], (174, 3): [2, 1], (9, 3): [1, 1, 1]}
+    }
+    assert rows[174, 3] == [names[:2], names[2:]]
+    for width, top in ((74 + 261, 40), (74 + 174, 66), (74 + 90, 92)):
+        figure = plot(*names, width=width, height=300)
+        grid = elements(figure, "path", "dpoq-grid")[0].get("d")
+        assert grid == f"M74.0 {top:.1f}L74.0 244.0"
+        moved = [e.get("transform") for e in elements(figure, "g")][1:]
+        assert moved == [f"translate(0,{26 * k})" for k in range((top - 14) // 26)]
+
+
+def test_a_tag_turns_to_the_left_only_where_it_would_leave_the_plane():
+    """The plane ends at 178, 10.4 pixels a unit; ten letters are 82 and stand 8 beside their point."""
+    for x, anchor, at in ((0.6, "start", 88.24), (1.4, "end", 80.56), (1.3, "start", 95.52)):
+        figure = plot(Series("s", [x], [50], tags=["0123456789"]), x=Axis("x", 0, 10), width=200)
+        [tag] = [e for e in elements(figure, "text") if e.text == "0123456789"]
+        assert (tag.get("text-anchor"), float(tag.get("x"))) == (anchor, pytest.approx(at, abs=0.06))
+        assert tag.get("class") == "fill more"
+
+
+def test_what_is_no_number_is_left_out_of_an_axis_and_of_a_lines_end():
+    """The name of a line stands at the last point that is there; a line without any has none."""
+    figure = plot(Series("ab", [0, 5, 10], [0, 100, math.nan]), Series("none", [0, 1], [None, math.inf]))
+    assert [e.text for e in elements(figure, "text") if "fill" in e.get("class")] == ["ab"]
+    [name] = [e for e in elements(figure, "text") if e.text == "ab"]
+    assert float(name.get("y")) == 14 + 5  # at 100, the top
+    assert named_axis("t", [3, "b"]) == Axis("t", -0.5, 1.5, names=["3", "b"])
+    assert named_axis("t", [3, "b"]).ticks() == [(0, "3"), (1, "b")]

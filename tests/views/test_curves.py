@@ -44,3 +44,8 @@ def test_every_curve_is_within_its_axes_and_so_is_0():
     ]
     assert 14 < min(inside) < max(inside) < 340 - 56
     assert (figure.height, {"reward", "optimiser step"} <= set(texts(figure))) == (340, True)
+
+
+def test_curves_are_760_pixels_wide_if_nothing_is_said():
+    assert pair_curves("reward", [1.0], [0.0]).width == 760
+    assert pair_curves("reward", [1.0], [0.0], width=380).width == 380

@@ -62,6 +62,12 @@ def test_the_verdict_comes_before_every_number_and_picture():
     assert page_of()[0].count("<figure") == 2  # without a log no curves
 
 
+def test_each_picture_of_the_page_is_there_for_a_phone_too():
+    sizes = re.findall(r'<svg [^>]*?width="(\d+)" height="(\d+)"', page_of(LOG)[0])
+    wide = [("760", "340"), ("620", "400"), ("760", "300")]
+    assert sizes == [size for width, height in wide for size in ((width, height), ("380", height))]
+
+
 def test_hostile_text_is_text_wherever_it_stands():
     page, _ = page_of(LOG)
     assert "<img" not in page

@@ -1,5 +1,6 @@
 """The report's parts by hand: the verdict, the plane, rewards along a reply, lines above the numbers."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,12 @@ from hand_made import summarise, texts
 from test_summary import CHOSEN, REJECTED
 
 from dpoq_lab.diagnosis import Diagnosis, Finding, diagnose
+from dpoq_lab.encoding import Response
+from dpoq_lab.rewards import TokenScores
 from dpoq_lab.run_logs import Log
+from dpoq_lab.token_file import ScoredRow
 from dpoq_lab.views import report
+from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.pair_pictures import along, plane
 from dpoq_lab.views.summary_view import not_scored_line, steepest_table, summary_line, truncated_line
 from dpoq_lab.views.verdict import headline, verdict, verdict_lines
@@ -155,3 +160,58 @@ def test_along_the_replies_whole():
     shown = texts(found)
     assert {"token of the reply", "mean r_hat", "1", "3", "0"} <= set(shown)
     assert (found.height, along(means([], [0.7], 0, 1)).height) == (300, 300)
+
+
+def test_each_picture_has_one_for_a_phone():
+    def make(width):
+        return [Figure("", width, k, "alt", "reading") for k in (7, 8)]
+
+    sizes = re.findall(r'width="(\d+)" height="(\d+)"', report._pictures(make, 500))
+    assert sizes == [("500", "7"), ("380", "7"), ("500", "8"), ("380", "8")]
+
+
+def test_how_many_pairs_are_shown_of_all():
+    pair = ScoredRow("a:1", "say", (CHOSEN, REJECTED))
+    for shown, total, said in (
+        (1, 1, "The pair"),
+        (2, 2, "All 2 pairs"),
+        (2, 3, "2 of 3 pairs: the first, and those of the smallest summed margin"),
+    ):
+        summary = {"beta": 0.1, "pair_accuracy": {"pairs": total}}
+        found = report._pairs(summary, [(k, pair) for k in range(shown)])
+        assert found.startswith(f"<h2>{said}</h2>")
+        assert re.findall(r'<section class="dpoq-pair" data-number="(\d)"', found) == list("01"[:shown])
+
+
+def test_a_pair_in_the_page_whole():
+    """Its margin, the sum a token, what is searched, and each reply's sum."""
+    chosen, rejected = (
+        TokenScores(
+            Response([0], list(logp), [(k, k + 1) for k in range(len(logp))], text), logp, ref, *[[]] * 5
+        )
+        for text, logp, ref in (("a<", [-1.0, -2.0], [-2.0, -4.0]), ("b", [-3.0], [-1.0]))
+    )
+    found = report._pair_section(4, ScoredRow("a:1", "say <b>", (chosen, rejected)), 0.5, 1.0)
+    assert found.startswith(
+        '<section class="dpoq-pair" data-number="4" data-margin="2.500000" data-wrong="0.83333333" '
+        'data-text="a&lt; | b"><h3>Pair 4: margin +2.50</h3><div class="dpoq-prompt">say &lt;b&gt;</div>'
+    )
+    assert re.findall(r'<div class="dpoq-caption">(.*?)</div>', found) == [
+        *("chosen: sum of r_hat +1.50", "rejected: sum of r_hat \u22121.00"),
+    ]
+    assert re.findall(r"--share:(\d+%)", found) == ["50%", "100%", "100%"]
+
+
+def test_the_curves_of_a_run_are_as_wide_as_asked():
+    log = Log([{"chosen": 1.0, "rejected": 2.0}, {"chosen": 3.0, "rejected": 5.0}], None)
+    assert [report.run_curves(log)[0].width, report.run_curves(log, 380)[0].width] == [760, 380]
+
+
+def test_where_probability_went_has_two_digits_and_a_minus():
+    """The two largest, pi_ref before pi; of a small share the exponent has the sign of the page."""
+    row = {"pair": 0, "role": "chosen", "at": 1, "token": "a", "log_ratio": 1.0, "gained": []}
+    row |= {"lost": [["b", 0.1234, 0.0000012], ["c", 0.5, 0.25], ["d", 1.0, 0.0]]}
+    assert steepest_table([row]).rows[1] == (
+        *("0", "chosen", "1: a", "+1.00", ""),
+        "b (0.12\u00a0\u2192\u00a01.2e\u221206), c (0.5\u00a0\u2192\u00a00.25)",
+    )

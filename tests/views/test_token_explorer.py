@@ -1,6 +1,7 @@
 """The token explorer: real widgets are moved, and what changed is asserted."""
 
 import time
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -181,3 +182,55 @@ def test_a_tokens_numbers_and_what_either_preferred():
     assert "<b>a</b> &nbsp; r_hat = +1.00 &nbsp; log pi = \u22121.00 &nbsp; log pi_ref = \u22123.00" in detail
     assert "<th>policy preferred</th><td><code>b</code> \u22120.50</td>" in detail
     assert "<th>reference preferred</th><td><code>c\u00b7d</code> \u22120.25</td>" in detail
+
+
+def test_what_stands_where(explorer, train_pairs):
+    """Controls, prompt, scale, the two replies with their sums, the token, the boxes with a message below."""
+    parts = ("controls", "prompt", "scale", "columns", "detail", "editor")
+    assert list(explorer.children[-6:]) == [getattr(explorer, part) for part in parts]
+    assert explorer.controls.children == (explorer.pair, explorer.beta)
+    assert [column.children for column in explorer.columns.children] == [
+        (explorer.sums[role], explorer.pickers[role]) for role in ("chosen", "rejected")
+    ]
+    hint, *boxes, message = explorer.editor.children
+    assert hint.value == "Edit a response and leave the box: it is scored again by both models."
+    assert (boxes, message) == ([explorer.edit["chosen"], explorer.edit["rejected"]], explorer.message)
+    for role, box in explorer.edit.items():
+        assert (box.description, box.rows, box.continuous_update, box.layout.width) == (role, 3, False, "98%")
+        assert (box.disabled, box.value) == (False, getattr(train_pairs[0].pair, role))
+    assert explorer.prompt.value.startswith('<div style="white-space:pre-wrap"><b>Prompt</b> ')
+    assert explorer.detail.value == "Choose a token by click, or by Tab and the arrow keys."
+
+
+def test_what_is_said_of_an_empty_reply_names_it(explorer):
+    for role in ("chosen", "rejected"):
+        explorer.edit[role].value = " "
+        still = "response is empty; the scores are still those of the text before.</b>"
+        assert explorer.message.value == f"<b>The {role} {still}"
+
+
+def test_the_token_that_is_chosen_is_of_one_reply(explorer):
+    """Its numbers follow beta and its reply; an index of none changes nothing."""
+    for role, other in (("chosen", "rejected"), ("rejected", "chosen")):
+        explorer.pickers[role].selected = 1
+        assert explorer.pickers[other].selected == -1
+        for beta in (0.3, 0.1):
+            explorer.beta.value = beta
+            assert explorer.detail.value == token_detail(explorer._scores[role], 1, beta)
+        explorer._choose(other, -1)
+        assert explorer.detail.value == token_detail(explorer._scores[role], 1, 0.1)
+    last = len(explorer._scores["rejected"].response.ids) - 1
+    explorer.pickers["rejected"].selected = last
+    assert explorer.detail.value == token_detail(explorer._scores["rejected"], last, 0.1)
+    explorer.edit["rejected"].value = "No."  # it has no such token
+    assert explorer.detail.value == "Choose a token by click, or by Tab and the arrow keys."
+
+
+def test_a_reply_is_cut_at_the_length_that_was_asked_for(tiny, tokenizer, train_pairs):
+    room = len(train_pairs[0].rejected.prompt_ids) + 2
+    explorer = TokenExplorer(tiny, tiny, tokenizer, train_pairs[:1], max_length=room)
+    explorer.edit["rejected"].value = "No no no no."
+    assert len(explorer._scores["rejected"].response.ids) == 2
+    assert explorer.message.value == "Scored again: 2 tokens."
+    given = {name: p.default for name, p in signature(TokenExplorer).parameters.items()}
+    assert (given["beta"], given["max_length"]) == (0.1, 512)

@@ -51,3 +51,13 @@ def test_a_choice_beyond_the_end_of_other_tokens_is_dropped(picker):
     picker.show(cells(["a"], [0.1], 1.0), "one")
     assert picker.selected == -1
     assert marked(picker) == ["false"]
+
+
+def test_before_anything_is_shown_no_token_is_drawn():
+    picker = TokenPicker()
+    assert (picker.cells, picker.selected, picker.box.layout.display) == ([], -1, "none")
+    picker.selected = -1
+    assert marked(picker) == []
+    assert 'aria-label=""' in picker.children[0].value
+    assert picker.children[0].value.endswith("<!-- 1 -->")
+    assert "dpoq-picker" in picker._dom_classes
