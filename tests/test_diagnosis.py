@@ -280,11 +280,6 @@ TOLD = {  # facts -> what the first finding says, whole
         "the chosen reply is ahead in only 60% of the pairs, and the reference prefers it in 52%: no better "
         "than a coin",
     ),
-    "by heart": (
-        {"accuracy_end": 0.97, "accuracy_held_out": 0.52},
-        "the chosen reply is ahead in 97% of the pairs trained on and in 52% of those kept aside: they were "
-        "learned by heart",
-    ),
     "against the reference": (
         {"reference_prefers_chosen": 0.1},
         "a token for a token, the reference finds the chosen reply likelier in only 10% of the pairs",
@@ -296,8 +291,8 @@ TOLD = {  # facts -> what the first finding says, whole
     ),
     "a chosen reply that stays": (
         {"chosen_end": 0.0},
-        "at the end of the log the chosen reply is ahead in 90% of the pairs, the loss is 0.30; it moved by "
-        "+0.00 nats and the rejected by -2.50",
+        "at the end of the log the chosen reply is ahead in 90% of the pairs, the loss is 0.30; the "
+        "chosen moved by +0.00 nats and the rejected by -2.50",
     ),
     "nothing learned": (
         {"loss_end": 0.691, "chosen_end": -0.02, "rejected_end": 0.01},
@@ -315,8 +310,9 @@ def test_what_is_told_whole(name):
 def test_what_is_told_of_curves_alone_and_of_weights():
     [found] = diagnose(CURVES).findings
     assert found.because == (
-        "at the end of the log the chosen reply is ahead in 90% of the pairs, the loss is 0.30; it moved by "
-        "+0.40 nats and the rejected by -2.50; most faults of data and scoring do not show in curves"
+        "at the end of the log the chosen reply is ahead in 90% of the pairs, the loss is 0.30; the "
+        "chosen moved by +0.40 nats and the rejected by -2.50; most faults of data and scoring do not "
+        "show in curves"
     )
     [found] = diagnose(CURVES | {"accuracy_end": 0.6, "loss_end": 0.65}).findings
     assert (found.sure, found.because) == (

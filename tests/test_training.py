@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from dpoq_lab import training
+from dpoq_lab.losses import token_log_probs
 from dpoq_lab.models import tiny as build_tiny
 from dpoq_lab.objectives import CPL, DPO, SFT
 from dpoq_lab.training import (
@@ -386,7 +387,7 @@ def test_one_of_two_processes_scales_its_losses_and_adds_up_what_both_have(tiny,
         reduce=lambda total, how: 2 * total if how == "sum" else None,
     )
     optimizer = torch.optim.SGD(tiny.parameters(), 7.0)
-    data = training._Data(pairs, None, 1)
+    data = training._Data(pairs, None, 1, token_log_probs)
     record = training._step(accelerator, tiny, optimizer, data, [0, 1, 2, 3], settings, 0)
     losses = {i: -log_pi(tiny, pairs[i].chosen).sum().item() for i in (1, 3)}
     mine = sorted(losses, key=lambda i: training._length(pairs[i]))

@@ -35,7 +35,6 @@ class TokenExplorer(Styled):
         self._pairs, self._max_length = pairs, max_length
         self._scores: dict[str, TokenScores] = {}
         self._texts: dict[str, str] = {}  # what was scored, as it stands in the boxes
-        self._chosen = ("rejected", -1)
         self._limit = 5 * beta  # nats; fixed, so that moving beta moves the colours
         self._build(beta)
         self._connect()

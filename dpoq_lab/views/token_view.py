@@ -115,7 +115,7 @@ def visible(token: str) -> str:
 
 def signed(value: float) -> str:
     """A number with two decimals and always a sign; zero is +0.00."""
-    rounded = round(value, 2) + 0.0
+    rounded = round(value, 2)
     sign = "\u2212" if rounded < 0 else "+"
     return f"{sign}{abs(rounded):.2f}"
 
