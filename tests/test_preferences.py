@@ -640,3 +640,11 @@ def test_rows_are_read_in_their_order_with_their_problems():
     with pytest.raises(PairsError) as caught:
         usable_pairs([row])
     assert "row 1: chosen: is missing; of good say which" in str(caught.value)
+
+
+@pytest.mark.parametrize("side", ["chosen", "rejected"])
+def test_a_blank_reply_is_named_by_its_side(side):
+    row = {"prompt": "a", "chosen": "b", "rejected": "c"} | {side: " \n"}
+    with pytest.raises(FieldError) as caught:
+        parse_pair(row)
+    assert (caught.value.field, str(caught.value)) == (side, "is empty")

@@ -76,6 +76,13 @@ def test_who_falls():
         "both": 0.2,
     }
     assert falls["both"]["interval_95"] == [0.0362, 0.6245]  # Wilson, 1 of 5
+    still = scored([3], [0.0])  # a reply that stays does not fall
+    falls = summarise([(still, still), (still, down)], 0.1)["falls"]
+    assert {side: found["share"] for side, found in falls.items()} == {
+        "chosen": 0,
+        "rejected": 0.5,
+        "both": 0,
+    }
 
 
 def test_the_worst_pairs_come_first_and_ties_keep_the_order():

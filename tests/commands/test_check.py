@@ -56,6 +56,8 @@ def test_with_a_model_each_action_stands_in_brackets_and_pairs_come_in_chunks(pa
     assert chosen.count("[") == chosen.count("]") > 3
     assert "tokens of prompt, then [" in rejected
     assert rejected.endswith("[\u27e8EOS\u27e9]")
+    assert "S" in rejected.replace("[", "").replace("]", "").split("prompt, then ")[1]
+    assert rejected.startswith("  rejected: ")
     assert check(path, "tiny", max_length=12).truncated > 0
 
 

@@ -263,6 +263,12 @@ def test_a_folder_of_that_name_that_is_not_ours_stays(many, capsys):
     capsys.readouterr()
 
 
+def test_a_bar_shows_how_far_it_is(many, capsys):
+    folder, words = many
+    assert cli.main([*words, "--out", str(folder / "out")]) == 0
+    assert "scoring: 100%" in capsys.readouterr().err
+
+
 def test_two_do_not_write_one_folder(many, capsys):
     folder, words = many
     with claimed(folder / "out"):

@@ -15,10 +15,11 @@ from dpoq_lab.columns import How
 from dpoq_lab.commands import train as runs
 from dpoq_lab.commands.claim import claimed
 from dpoq_lab.commands.train import Request, RunError, run
-from dpoq_lab.encoding import EncodedPair, Response
+from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT
 from dpoq_lab.paths import data_folder
+from dpoq_lab.preferences import Pair
 from dpoq_lab.presets import find_preset
 from dpoq_lab.sources import PairsError
 from dpoq_lab.training import Settings
@@ -182,6 +183,17 @@ def test_a_record_without_a_part_is_another_run(stopped, part):
 )
 def test_a_small_model_learns_faster(begun, parameters, method, lr):
     assert runs.settings_for(request(begun, method=method), CI, parameters, 12).lr == lr
+
+
+def test_a_hash_of_pairs_is_of_both_sides_of_all_of_them_and_of_their_parts():
+    tokenizer = models.tiny_tokenizer()
+    replies = ((" Blue.", " Soup."), (" Blue.", " Salt."), (" Grey.", " Soup."))
+    rows = [Pair("Sky?\n", *both) for both in replies]
+    a, b, c = encode_pairs(tokenizer, rows, 64).pairs
+    some = [([a, b], [c]), ([a], [b, c]), ([b, a], [c]), ([a, a], [c]), ([a, c], [b]), ([a, b], [])]
+    assert len({runs._hash_of_pairs(*parts) for parts in some}) == len(some)
+    assert runs._hash_of_pairs([a]) != runs._hash_of_pairs([b])  # the rejected side alone differs
+    assert runs._hash_of_pairs([a]) != runs._hash_of_pairs([c])
 
 
 def test_two_do_not_write_one_folder(stopped):

@@ -159,3 +159,11 @@ def test_what_no_encoding_holds_is_escaped_and_a_file_is_moved_by_its_name(tmp_p
         (job.folder / name).write_text(name)
     job.finish(["b", "a"])
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b"}
+
+
+def test_what_is_gone_already_can_be_discarded(tmp_path):
+    job = Unfinished(tmp_path, {})
+    job.claim()
+    job.discard()
+    job.discard()
+    assert list(tmp_path.iterdir()) == []
