@@ -180,17 +180,25 @@ def unmoved(lesson):
     reasons = []
     for name, box in explorers(lesson):
         first = min(controls(name, box), key=lambda control: list(CONTROLS).index(control.kind))
-        before = box.evaluate(SHOWN)
-        first.move()
-        try:
-            lesson.page.wait_for_function(
-                f"([box, before]) => ({SHOWN})(box) !== before",
-                arg=[box.element_handle(), before],
-                timeout=STEP * 1000,
-            )
-        except Error:
+        # twice, for a film may come to its end in between, from where it can only go back
+        if not any(_changed_by(lesson, box, first) for _ in range(2)):
             reasons.append(f"{name}: nothing changed by {first.label}")
     return reasons
+
+
+def _changed_by(lesson, box, control):
+    """Whether a move changes what an explorer shows."""
+    before = box.evaluate(SHOWN)
+    control.move()
+    try:
+        lesson.page.wait_for_function(
+            f"([box, before]) => ({SHOWN})(box) !== before",
+            arg=[box.element_handle(), before],
+            timeout=STEP * 500,
+        )
+    except Error:
+        return False
+    return True
 
 
 def opening_problems(browser, lab, name, rate):
