@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from dpoq_lab.diagnosis import CAUSES, diagnose
+from dpoq_lab.causes import CAUSES
+from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.lessons.l14_your_own_model.four_runs import (
     ANSWERS,
     BASE,
