@@ -31,6 +31,7 @@ BY_HAND = "commands/test_inspect_by_hand.py"  # the whole way, from two laws to 
 # the tests of modules beside, or without, a test file of the same name
 TESTS = {
     "__init__.py": ["test_face.py"],
+    "causes.py": ["test_diagnosis.py"],
     "checkpoints.py": ["test_training.py"],
     "credit.py": [BY_HAND],
     "encoding.py": ["test_chat.py"],
@@ -39,7 +40,7 @@ TESTS = {
     "records.py": ["test_provenance.py"],
     "rewards.py": [BY_HAND],
     "summary.py": [BY_HAND],
-    "commands/cli.py": ["commands/test_options.py"],
+    "commands/cli.py": ["commands/test_options.py", "commands/test_flags.py"],
     "commands/contact_sheet.py": ["test_readme.py"],
     "commands/inspect.py": [BY_HAND],
     "commands/inspected.py": ["commands/test_diagnose.py"],

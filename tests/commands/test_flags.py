@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -135,22 +134,6 @@ def test_diagnose(called, capsys):
 def test_check(called, capsys):
     stop(words("check", CHECK | HOW, "p.jsonl"))
     assert called["positional"] == ("p.jsonl", "m", 99, How(**expected(HOW)), "h.jsonl", "t.jinja")
-
-
-def test_study_and_doctor(monkeypatch, capsys):
-    from dpoq_lab.commands import doctor
-    from dpoq_lab.commands import study as studies
-    from dpoq_lab.lessons import study
-
-    seen = []
-    monkeypatch.setattr(studies, "find_study", lambda name: SimpleNamespace(sizes={"ci": None}))
-    monkeypatch.setattr(study, "run_study", lambda *arguments: seen.append(arguments[1:]) or "")
-    assert cli.main(["study", "credit", "--out", "o", "--seeds", "3", "--preset", "ci"]) == 0
-    assert seen == [("credit", Path("o"), 3, "ci")]
-    monkeypatch.setattr(doctor, "examine", lambda fetch: {"ready": fetch, "fixes": []})
-    assert cli.main(["doctor"]) == 1
-    assert cli.main(["doctor", "--fetch", "--json"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "}"
 
 
 def test_no_flag_is_missing_here():

@@ -104,13 +104,6 @@ def test_the_reference_of_an_adapter_is_its_base(called, monkeypatch):
     assert cli.main(["other" if word == "pi" else word for word in words]) == 2
 
 
-def test_columns_splits_and_the_variables_of_the_template(called):
-    words = [word for name in cli.HOW for word in (f"--{name.replace('_', '-')}", f"its {name}")]
-    words += ["--chat-template-kwargs", '{"a": 1}']
-    how = called("dpoq_lab.commands.inspect.inspect", *INSPECT, *words)[1]["how"]
-    assert vars(how) == {name: f"its {name}" for name in cli.HOW} | {"chat_template_kwargs": {"a": 1}}
-
-
 def test_diagnose(called, capsys):
     found = SimpleNamespace(findings=[], missing=[], verdict="can't tell")
     words = ["diagnose", "run", "--pairs", "a.jsonl", "--reference", "ref", "--out", "o", "--limit", 3]
