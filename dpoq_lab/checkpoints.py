@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-from dpoq_lab.records import same_mode, write_json
+from dpoq_lab.records import same_mode, sha256, write_json
 
 POLICY, OPTIMIZER, MANIFEST = "policy.safetensors", "optimizer.safetensors", "manifest.json"
 
@@ -84,7 +84,7 @@ def _manifest(folder: Path, log: list[dict], policy: torch.nn.Module) -> dict:
         "steps": len(log),
         "metrics": hashlib.sha256(json.dumps(log).encode()).hexdigest(),
         "tensors": sorted(policy.state_dict()),
-        "files": {name: _sha256(folder / name) for name in (POLICY, OPTIMIZER)},
+        "files": {name: sha256(folder / name) for name in (POLICY, OPTIMIZER)},
     }
 
 
@@ -106,11 +106,6 @@ def _metrics(path: Path, steps: int) -> list[dict]:
         return [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: is damaged: {error}") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _step(path: Path) -> int:

@@ -29,9 +29,12 @@ def response_logits(model: nn.Module, batch: Batch) -> Tensor:
 
 def log_probs(logits: Tensor, batch: Batch) -> Tensor:
     """log pi(a_t | s_t) of the actions, (B, R), in nats; 0 at observations and padding."""
-    # = log_softmax(logits)[a_t], without a second (B, R, n_actions) tensor
-    chosen = logits.gather(-1, batch.response_ids.unsqueeze(-1)).squeeze(-1)
-    return (chosen - logits.logsumexp(dim=-1)).masked_fill(~batch.action_mask, 0.0)
+    return log_softmax_at(logits, batch.response_ids).masked_fill(~batch.action_mask, 0.0)
+
+
+def log_softmax_at(logits: Tensor, ids: Tensor) -> Tensor:
+    """log_softmax(logits)[ids], (B, R), without a second (B, R, n_actions) tensor."""
+    return logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
 
 
 def token_log_probs(model: nn.Module, batch: Batch) -> Tensor:

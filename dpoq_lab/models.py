@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 from dpoq_lab import adapters, smollm2, weights
 from dpoq_lab.adapters import merged
 from dpoq_lab.paths import data_folder
-from dpoq_lab.records import same_mode
+from dpoq_lab.records import one_line, same_mode
 from dpoq_lab.weights import WeightsError
 
 NAMES = ("tiny", "smollm2-135m")
@@ -48,7 +48,7 @@ def load(
             model = merged(load(base, seed, dtype)[0], name)
             weights.check_finite(model)
         except Exception as error:  # of a folder that anybody wrote, by libraries that promise no kind
-            raise ModelError(f"{name}: {_one_line(error)}") from error
+            raise ModelError(f"{name}: {one_line(error)}") from error
         return model.eval(), load_tokenizer(name)
     folder, gguf = _resolve(name)
     attention = "sdpa" if torch.cuda.is_available() else "eager"
@@ -58,7 +58,7 @@ def load(
     except Exception as error:  # as above
         known = Path(folder).exists() or isinstance(error, WeightsError)
         told = "" if known else f"not one of {', '.join(NAMES)}, nor a loadable folder or hub id: "
-        raise ModelError(f"{name}: {told}{_one_line(error)}") from error
+        raise ModelError(f"{name}: {told}{one_line(error)}") from error
     return model.eval(), load_tokenizer(name)
 
 
@@ -75,7 +75,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
         with weights.quiet():
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
     except Exception as error:  # as in `load`
-        raise ModelError(f"{name}: has no tokenizer that can be loaded: {_one_line(error)}") from error
+        raise ModelError(f"{name}: has no tokenizer that can be loaded: {one_line(error)}") from error
 
 
 def with_template(tokenizer: PreTrainedTokenizerFast, path: str | None) -> PreTrainedTokenizerFast:
@@ -84,7 +84,7 @@ def with_template(tokenizer: PreTrainedTokenizerFast, path: str | None) -> PreTr
         try:
             tokenizer.chat_template = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"{path}: no chat template that can be read: {_one_line(error)}") from error
+            raise ModelError(f"{path}: no chat template that can be read: {one_line(error)}") from error
     return tokenizer
 
 
@@ -93,7 +93,7 @@ def base_of(name: str) -> str | None:
     try:
         return adapters.base_of(name)
     except ValueError as error:
-        raise ModelError(f"{name}: {_one_line(error)}") from error
+        raise ModelError(f"{name}: {one_line(error)}") from error
 
 
 def foreign_tokens(tokenizer: PreTrainedTokenizerFast, reference: str) -> dict[int, str]:
@@ -116,7 +116,7 @@ def positions(model: PreTrainedModel | str) -> int | None:
             with weights.quiet():
                 config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **_gguf_options(gguf))
         except Exception as error:  # as in `load`
-            raise ModelError(f"{model}: has no config that can be read: {_one_line(error)}") from error
+            raise ModelError(f"{model}: has no config that can be read: {one_line(error)}") from error
     else:
         config = model.config
     found = getattr(config, "max_position_embeddings", getattr(config, "n_positions", None))
@@ -234,11 +234,7 @@ def _named(adapter: str) -> Iterator[None]:
     try:
         yield
     except (ModelError, RecursionError) as error:
-        raise ModelError(f"{adapter}: its base {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise ModelError(f"{adapter}: its base {one_line(error)}") from error
 
 
 def _resolve(name: str) -> tuple[str, str | None]:

@@ -1,11 +1,13 @@
 """Where a result comes from, and records that are written whole: provenance and atomic JSON."""
 
+import hashlib
 import json
 import platform
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,17 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def sha256(path: Path) -> str:
+    """The hash of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def one_line(error: Exception, most: int = 200) -> str:
+    """What an error says, on one line of at most `most` characters; its kind, if it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def same_mode(folder: Path, like: str) -> None:
     """Weights, which safetensors writes for their owner alone, get the mode of the file `like` with them."""
     for path in folder.glob("*.safetensors"):
@@ -70,10 +83,16 @@ def write_json(path: Path, record: dict) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """`write_lines` of one text."""
+    write_lines(path, [text])
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of one."""
     aside = path.with_name(f".{path.name}.part")
     try:
-        aside.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may be no text
+        with aside.open("w", encoding="utf-8", errors="backslashreplace") as stream:  # a name may be no text
+            stream.writelines(lines)
         aside.replace(path)
     except OSError as error:  # a full disk, most often, of which a write names no file
         aside.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dpoq_lab import sources
-from dpoq_lab.records import read_json
+from dpoq_lab.records import one_line, read_json
 from dpoq_lab.sources import Problem
 
 NAMES = {  # of a record -> as others write it, with / or _ and in any case
@@ -194,7 +194,7 @@ def _json(path: Path) -> dict:
     try:
         found = read_json(_text(path))
     except ValueError as error:
-        raise LogError(f"{path}: is not JSON: {' '.join(str(error).split())[:100]}") from error
+        raise LogError(f"{path}: is not JSON: {one_line(error, 100)}") from error
     if not isinstance(found, dict):
         raise LogError(f"{path}: is not a JSON object")
     return found

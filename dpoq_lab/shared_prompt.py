@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dpoq_lab.encoding import Batch
-from dpoq_lab.losses import eval_mode, token_log_probs
+from dpoq_lab.losses import eval_mode, log_softmax_at, token_log_probs
 
 LogProbs = Callable[[nn.Module, Batch], Tensor]  # log pi of the actions, (B, R)
 
@@ -31,8 +31,7 @@ def shared_log_probs(model: nn.Module, batch: Batch) -> Tensor:
     chosen, rejected = logits[:, :R_w], torch.cat([logits[:, :1], logits[:, 1 + R_w : -1]], dim=1)
     found = torch.zeros(2 * n, R, device=logits.device)
     for rows, side, length in ((slice(n), chosen, R_w), (slice(n, 2 * n), rejected, R_l)):
-        side, ids = side.float(), batch.response_ids[rows, :length]
-        found[rows, :length] = side.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - side.logsumexp(-1)
+        found[rows, :length] = log_softmax_at(side.float(), batch.response_ids[rows, :length])
     return found.masked_fill(~batch.action_mask, 0.0)
 
 

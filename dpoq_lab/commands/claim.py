@@ -24,8 +24,7 @@ def claimed(out: Path) -> Iterator[None]:
     """
     if out.exists() and not out.is_dir():
         raise ClaimError(f"{out}: is a file, not a folder")
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    out.mkdir(parents=True, exist_ok=True)
+    made = make_folder(out)
     lock = FileLock(out / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -47,6 +46,13 @@ def _full_disk(error: Exception) -> str | None:
     """What the system says of a disk that is full, whichever library passes it on and in which error."""
     told = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
     return next((words for words in told if words in str(error)), None)
+
+
+def make_folder(out: Path) -> list[Path]:
+    """Make a folder; those that had to be made, the innermost first. Raises OSError."""
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    return made
 
 
 def remove_empty(folders: Iterable[Path]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from dpoq_lab import diagnosis
 from dpoq_lab.adapters import base_of
 from dpoq_lab.commands.audit import left_out
-from dpoq_lab.commands.claim import remove_empty, strangers
+from dpoq_lab.commands.claim import make_folder, remove_empty, strangers
 from dpoq_lab.commands.inspect import FILES, inspect
 from dpoq_lab.commands.inspected import read_summary, shown_pairs
 from dpoq_lab.commands.unfinished import FOLDER, stopped
@@ -133,8 +133,7 @@ def _score(log: Log, out: Path, pairs: str, reference: str | None, beta: float, 
 def _begun(out: Path) -> Iterator[None]:
     """A diagnosis without a verdict says that what is found here is ours; a failure takes it back."""
     fresh = not (out / NAME).exists()
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    out.mkdir(parents=True, exist_ok=True)
+    made = make_folder(out)
     if fresh:
         write_json(out / NAME, {"verdict": None})
     try:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,7 +20,7 @@ from dpoq_lab.commands.scorer import Found, Model, Scorer, chunks
 from dpoq_lab.commands.unfinished import FOLDER, Unfinished, UnfinishedError, stopped
 from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.encoding import EncodedPair
-from dpoq_lab.records import provenance, write_json, write_text
+from dpoq_lab.records import provenance, sha256, write_json, write_text
 from dpoq_lab.rewards import ScoredPair
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable, records
 from dpoq_lab.summary import Picked, Tally
@@ -144,11 +145,10 @@ def inspect(
     """
     from accelerate import PartialState
 
-    if not PartialState().is_main_process:
-        return _inspect(policy, reference, rows, out, beta, how, limit, **options)
-    with claimed(out):
+    main = PartialState().is_main_process
+    with claimed(out) if main else nullcontext():
         ours = {FOLDER, *FILES} if stopped(out) else set()
-        if not replace and (others := set(strangers(out)) - ours):
+        if main and not replace and (others := set(strangers(out)) - ours):
             raise ClaimError(f"{out}: holds {min(others)}: choose another folder")
         return _inspect(policy, reference, rows, out, beta, how, limit, **options)
 
@@ -270,8 +270,7 @@ def _content(name: str | None, which: str = "*") -> str | None:
     if name is None or not (path := Path(name)).exists():
         return name
     if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256(path)
     stats = sorted((str(file.relative_to(path)), file.stat()) for file in path.glob(which) if file.is_file())
     return hashlib.sha256(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode()).hexdigest()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dpoq_lab.commands.claim import strangers
-from dpoq_lab.records import read_json
+from dpoq_lab.records import read_json, write_lines, write_text
 
 FOLDER, SETTINGS = "unfinished", "settings.json"
 
@@ -45,7 +45,7 @@ class Unfinished:
                 f"{self.folder}: holds unfinished work with another {', '.join(different)}: "
                 "delete it, or choose another folder"
             )
-        self._write(SETTINGS, [json.dumps(self.settings)])
+        write_text(path, json.dumps(self.settings))
 
     def _begun(self) -> bool:
         return any(self.folder.glob("chunk-*.jsonl"))
@@ -70,17 +70,7 @@ class Unfinished:
 
     def write(self, number: int, lines: Iterable[str]) -> None:
         """Put a chunk in place whole."""
-        self._write(self.chunk(number).name, lines)
-
-    def _write(self, name: str, lines: Iterable[str]) -> None:
-        aside = self.folder / f"{name}.part"
-        try:
-            with aside.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.writelines(lines)
-            aside.replace(self.folder / name)
-        except OSError:  # a full disk, most often
-            aside.unlink(missing_ok=True)
-            raise
+        write_lines(self.chunk(number), lines)
 
     def finish(self, names: Iterable[str]) -> None:
         """Move the finished files `names` from the folder to where they belong, and remove it."""
