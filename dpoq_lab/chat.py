@@ -9,6 +9,7 @@ What cannot be told apart exactly raises BoundaryError.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from transformers import PreTrainedTokenizerFast
 
@@ -41,30 +42,54 @@ class Rendered:
     tail: str
 
 
-def render_chat(
-    tokenizer: PreTrainedTokenizerFast,
-    prompt: list[Message],
-    reply: list[Message],
-    tools: list | None = None,
-    arguments: dict | None = None,
-) -> Rendered:
-    """Render `prompt` and `reply`, whose assistant messages are the turns, by the tokenizer's template.
+class Template:
+    """A tokenizer's chat template with `tools` and its further variables, `arguments`.
 
-    `arguments` are further variables of the template. Raises BoundaryError.
+    What it once wrote is kept: both replies of a pair share their prompt. Raises BoundaryError for a variable
+    that the template does not know.
     """
-    if not tokenizer.chat_template:
-        raise BoundaryError("the prompt is a chat, but this model's tokenizer has no chat template")
-    _check_arguments(tokenizer, arguments or {})
-    given = {"tools": tools, **(arguments or {})}
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, tools: list | None = None, arguments: dict | None = None
+    ) -> None:
+        _check_arguments(tokenizer, arguments or {})
+        self.tokenizer, self.tools, self._arguments = tokenizer, tools, arguments or {}
+        self._kept: dict[str, str] = {}
+
+    def write(self, messages: list[Message], generate: bool = False, tools: list | None = None) -> str:
+        """The template's text; whatever it raises is told in its own words."""
+        key = repr((messages, generate, tools))
+        if key not in self._kept:
+            given = {"tools": tools or self.tools, **self._arguments}
+            try:
+                text = self.tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=generate, **given
+                )
+            except Exception as error:
+                words = " ".join(str(error).split()) or type(error).__name__
+                raise BoundaryError(f"the chat template refuses the conversation: {words[:200]}") from error
+            self._kept[key] = str(text)
+        return self._kept[key]
+
+    @cached_property
+    def special(self) -> str:
+        """A pattern of the tokens that are not text, EOS among them, the longest first."""
+        added = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
+        tokens = added | {str(token) for token in self.tokenizer.all_special_tokens}
+        return "|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or "(?!)"  # matches nothing
+
+
+def render_chat(template: Template, prompt: list[Message], reply: list[Message]) -> Rendered:
+    """Render `prompt` and `reply`, whose assistant messages are the turns. Raises BoundaryError."""
     if not reply or reply[-1]["role"] != "assistant":
         raise BoundaryError("a response ends with a message of the assistant")
     messages, turns = [*prompt, *reply], []
-    whole = _render(tokenizer, messages, given)
-    _check_nothing_is_left_out(tokenizer, messages, given)
+    whole = template.write(messages)
+    _check_nothing_is_left_out(template, messages)
     for k in range(len(prompt), len(messages)):
         if messages[k]["role"] != "assistant":
             continue
-        turn, upto = _turn(tokenizer, messages[:k], messages[k], given)
+        turn, upto = _turn(template, messages[:k], messages[k])
         if not whole.startswith(upto):
             raise BoundaryError("the chat template rewrites an earlier turn once others follow")
         if turn.stop[0] == turn.stop[1] and k < len(messages) - 1:
@@ -79,45 +104,47 @@ OURS = {"messages", "tools", "add_generation_prompt", "chat_template"}  # not th
 
 def _check_arguments(tokenizer: PreTrainedTokenizerFast, arguments: dict) -> None:
     """An argument that the template does not know would be dropped in silence."""
+    if not tokenizer.chat_template:
+        raise BoundaryError("the prompt is a chat, but this model's tokenizer has no chat template")
+    if not arguments:
+        return
     words = set(re.findall(r"\w+", tokenizer.get_chat_template())) - OURS
     if unknown := sorted(arguments.keys() - words):
         raise BoundaryError(f"the chat template has no argument {', '.join(unknown)}")
 
 
-def _turn(
-    tokenizer: PreTrainedTokenizerFast, before: list[Message], message: Message, given: dict
-) -> tuple[Turn, str]:
+def _turn(template: Template, before: list[Message], message: Message) -> tuple[Turn, str]:
     """The turn that `message` is, and the text up to its end."""
-    context = _render(tokenizer, before, given, generate=True)
-    text = _render(tokenizer, [*before, message], given)
-    marked = _render(tokenizer, [*before, {"role": "assistant", "content": MARK}], given)
+    context = template.write(before, generate=True)
+    text = template.write([*before, message])
+    marked = template.write([*before, {"role": "assistant", "content": MARK}])
     if not (text.startswith(context) and marked.startswith(context)):
         raise BoundaryError("the chat template does not keep the prompt when a response follows")
     start = len(context)
     head, there, foot = marked[start:].partition(MARK)
     if not there:
         raise BoundaryError("the chat template leaves out the words of a message of role assistant")
-    gap, stop = _stop_in(foot, tokenizer)
+    gap, stop = _stop_in(foot, template)
     if message.get("tool_calls"):
         a, b = _calls_in(text[start:], head, foot[gap:], stop)
     else:
         a, b = _words_in(text[start:], head, foot, message["content"])
-    if any(token in text[start + a : start + b] for token in re.findall(_special(tokenizer), stop)):
+    if any(token in text[start + a : start + b] for token in re.findall(template.special, stop)):
         raise BoundaryError("a turn holds the end-of-turn token before its end")
     end = len(text) - len(foot) + gap if stop else start + b
     return Turn(start, (start + a, start + b), (end, end + len(stop))), text[: end + len(stop)]
 
 
-def _stop_in(foot: str, tokenizer: PreTrainedTokenizerFast) -> tuple[int, str]:
+def _stop_in(foot: str, template: Template) -> tuple[int, str]:
     """Where in what follows the words the special tokens begin that end the turn, and which: up to EOS, else
     the first."""
-    special = _special(tokenizer)
+    special, eos = template.special, template.tokenizer.eos_token
     if not (found := re.match(rf"(\s*)((?:{special})+)", foot)):
         if foot.strip():
             raise BoundaryError(f"the chat template ends a turn with text, not with a token: {foot[:40]!r}")
         return 0, ""
     run = re.findall(special, found.group(2))
-    last = run.index(tokenizer.eos_token) if tokenizer.eos_token in run else 0
+    last = run.index(eos) if eos in run else 0
     return found.end(1), "".join(run[: last + 1])
 
 
@@ -149,23 +176,7 @@ def _calls_in(body: str, head: str, ending: str, stop: str) -> Span:
     return inserted + len(said) - len(said.lstrip()), inserted + len(said.rstrip())
 
 
-def _render(
-    tokenizer: PreTrainedTokenizerFast, messages: list[Message], given: dict, generate: bool = False
-) -> str:
-    """The template's text; whatever it raises is told in its own words."""
-    try:
-        text = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=generate, **given
-        )
-    except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise BoundaryError(f"the chat template refuses the conversation: {words[:200]}") from error
-    return str(text)
-
-
-def _check_nothing_is_left_out(
-    tokenizer: PreTrainedTokenizerFast, messages: list[Message], given: dict
-) -> None:
+def _check_nothing_is_left_out(template: Template, messages: list[Message]) -> None:
     """Put a mark in place of each part that conditions the reply; all marks must be in the text."""
     parts: list[str] = []
 
@@ -174,8 +185,8 @@ def _check_nothing_is_left_out(
         return f"{MARK}{len(parts)}x"
 
     marked = [_marked_message(message, mark) for message in messages]
-    tools = [_marked_call(tool, "a tool", mark) for tool in given["tools"] or []] or None
-    text = _render(tokenizer, marked, given | {"tools": tools})
+    tools = [_marked_call(tool, "a tool", mark) for tool in template.tools or []] or None
+    text = template.write(marked, tools=tools)
     for i, part in enumerate(parts, start=1):
         if f"{MARK}{i}x" not in text:
             raise BoundaryError(f"the chat template leaves out {part}")
@@ -205,10 +216,3 @@ def _marked_call(call: dict, what: str, mark: Callable[[str], str]) -> dict:
         given = mark(f"the arguments of {what}")
         inner["arguments"] = {given: given} if isinstance(arguments, dict) else f'{{"{given}": 0}}'
     return {**call, "function": inner} if "function" in call else inner
-
-
-def _special(tokenizer: PreTrainedTokenizerFast) -> str:
-    """A pattern of the tokens that are not text, EOS among them, the longest first."""
-    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    tokens = added | {str(token) for token in tokenizer.all_special_tokens}
-    return "|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or "(?!)"  # matches nothing

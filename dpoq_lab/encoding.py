@@ -6,13 +6,14 @@ of a turn is the token at which generation stops: the template's end of turn, el
 token that would straddle context and action has no place in the MDP, so its pair is refused.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from dpoq_lab.chat import BoundaryError, Rendered, Turn, render_chat
+from dpoq_lab.chat import BoundaryError, Rendered, Template, Turn, render_chat
 from dpoq_lab.preferences import Message, Pair, Span
 from dpoq_lab.sources import Problem
 
@@ -107,13 +108,10 @@ def encode_pairs(
     an action.
     """
     encoded, refused, truncated = [], [], 0
-    for pair in pairs:
-        try:
-            both = _encode_pair(tokenizer, pair, max_length, whole_yield)
-        except BoundaryError as error:
-            refused.append(Problem(pair.where, "", str(error)))
-            continue
-        if not (both.chosen.n_actions and both.rejected.n_actions):
+    for pair, both in _tokenised(tokenizer, pairs, max_length, whole_yield):
+        if isinstance(both, BoundaryError):
+            refused.append(Problem(pair.where, "", str(both)))
+        elif not (both.chosen.n_actions and both.rejected.n_actions):
             refused.append(Problem(pair.where, "", f"no response token is left within {max_length} tokens"))
         elif both.chosen.ids == both.rejected.ids:
             refused.append(Problem(pair.where, "", f"the responses are identical within {max_length} tokens"))
@@ -123,16 +121,56 @@ def encode_pairs(
     return Encoding(encoded, refused, truncated)
 
 
-def _encode_pair(
-    tokenizer: PreTrainedTokenizerFast, pair: Pair, max_length: int, whole_yield: bool
-) -> EncodedPair:
-    sides = ((pair.chosen, pair.chosen_flaws), (pair.rejected, pair.rejected_flaws))
-    how = {"max_length": max_length, "whole_yield": whole_yield}
-    how |= {"tools": pair.tools, "arguments": pair.arguments}
-    chosen, rejected = (
-        encode_response(tokenizer, pair.prompt, reply, flaws=flaws, **how) for reply, flaws in sides
-    )
-    return EncodedPair(chosen, rejected, pair)
+CHUNK = 256  # pairs whose texts go to the tokenizer in one call
+
+
+def _tokenised(
+    tokenizer: PreTrainedTokenizerFast, pairs: list[Pair], max_length: int, whole_yield: bool
+) -> Iterator[tuple[Pair, EncodedPair | BoundaryError]]:
+    """Each pair with its tokens, or with the reason why it has none."""
+    for start in range(0, len(pairs), CHUNK):
+        chunk = pairs[start : start + CHUNK]
+        written = [_write_pair(tokenizer, pair, whole_yield) for pair in chunk]
+        sides = [side for both in written if not isinstance(both, BoundaryError) for side in both]
+        tokens = _tokens(tokenizer, sides)
+        for pair, both in zip(chunk, written, strict=True):
+            if isinstance(both, BoundaryError):
+                yield pair, both
+                continue
+            try:
+                chosen, rejected = (_response(tokenizer, side, tokens, max_length) for side in both)
+                yield pair, EncodedPair(chosen, rejected, pair)
+            except BoundaryError as error:
+                yield pair, error
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A prompt and what follows it as `text` with its turns, the tail too if that is scored (`whole`); the
+    `bos` ids stand before it, `flaws` are spans of what follows the prompt."""
+
+    rendered: Rendered
+    bos: list[int]
+    text: str
+    flaws: tuple[Span, ...]
+    chat: bool
+    whole: bool
+
+    @property
+    def texts(self) -> list[str]:
+        """All of it, and what the policy reads before each turn."""
+        return [self.text, *(self.text[: turn.start] for turn in self.rendered.turns)]
+
+
+def _write_pair(
+    tokenizer: PreTrainedTokenizerFast, pair: Pair, whole_yield: bool
+) -> list[_Written] | BoundaryError:
+    try:
+        template = None if isinstance(pair.prompt, str) else Template(tokenizer, pair.tools, pair.arguments)
+        sides = ((pair.chosen, pair.chosen_flaws), (pair.rejected, pair.rejected_flaws))
+        return [_write(tokenizer, template, pair.prompt, reply, flaws, whole_yield) for reply, flaws in sides]
+    except BoundaryError as error:
+        return error
 
 
 def encode_response(
@@ -149,50 +187,81 @@ def encode_response(
 
     `flaws` are spans of a plain reply; `tools` and `arguments` go to the chat template. Raises BoundaryError.
     """
-    rendered, bos = _render(tokenizer, prompt, response, tools, arguments)
-    chat, start = not isinstance(prompt, str), rendered.turns[0].start
-    text = rendered.text + (rendered.tail if whole_yield and chat else "")
-    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    ids, offsets = bos + found.input_ids, [(0, 0)] * len(bos) + list(found.offset_mapping)
-    split, *_ = [_boundary(tokenizer, text, turn.start, bos, ids) for turn in rendered.turns]
-    mine = [whole_yield or _is_action(text, span, rendered.turns) for span in offsets[split:]]
+    template = None if isinstance(prompt, str) else Template(tokenizer, tools, arguments)
+    written = _write(tokenizer, template, prompt, response, flaws, whole_yield)
+    return _response(tokenizer, written, _tokens(tokenizer, [written]), max_length)
+
+
+def _write(
+    tokenizer: PreTrainedTokenizerFast,
+    template: Template | None,
+    prompt: str | list[Message],
+    response: str | list[Message],
+    flaws: tuple[Span, ...],
+    whole_yield: bool,
+) -> _Written:
+    rendered, bos = _render(tokenizer, template, prompt, response)
+    text = rendered.text + (rendered.tail if whole_yield and template else "")
+    placed = _placed(flaws, response, rendered, rendered.turns[0].start)
+    return _Written(rendered, bos, text, placed, template is not None, whole_yield)
+
+
+Tokens = dict[str, tuple[list[int], list[Span]]]  # ids and offsets by text
+
+
+def _tokens(tokenizer: PreTrainedTokenizerFast, written: Iterable[_Written]) -> Tokens:
+    texts = list(dict.fromkeys(text for each in written for text in each.texts))
+    if not texts:
+        return {}
+    found = tokenizer(
+        texts, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False
+    )
+    return dict(zip(texts, zip(found.input_ids, found.offset_mapping, strict=True), strict=True))
+
+
+def _response(
+    tokenizer: PreTrainedTokenizerFast, written: _Written, tokens: Tokens, max_length: int
+) -> Response:
+    """The tokens after the prompt; which are actions, and where turns end."""
+    rendered, bos, text, whole_yield = written.rendered, written.bos, written.text, written.whole
+    turns, start = rendered.turns, rendered.turns[0].start
+    ids, offsets = bos + tokens[text][0], [(0, 0)] * len(bos) + tokens[text][1]
+    split, *_ = [_boundary(tokens, text, turn.start, bos, ids) for turn in turns]
+    mine = [whole_yield or _is_action(text, span, turns) for span in offsets[split:]]
     ids, offsets, prompt_ids = ids[split:], offsets[split:], ids[:split]
-    eos, stop = _eos(tokenizer), rendered.turns[-1].stop
-    if stop[0] == stop[1] and not (whole_yield and chat) and (not ids or ids[-1] != eos):
+    eos, stop = _eos(tokenizer), turns[-1].stop
+    if stop[0] == stop[1] and not (whole_yield and written.chat) and (not ids or ids[-1] != eos):
         ids, offsets, mine = [*ids, eos], [*offsets, (len(text), len(text))], [*mine, True]
     if not whole_yield:
-        _check_stops(ids, offsets, mine, rendered.turns, eos)
+        _check_stops(ids, offsets, mine, turns, eos)
     room = max(max_length - len(prompt_ids), 0)
     return Response(
         prompt_ids,
         ids[:room],
         [(max(a - start, 0), max(b - start, 0)) for a, b in offsets[:room]],
         text[start:],
-        _placed(flaws, response, rendered, start),
+        written.flaws,
         truncated=room < len(ids),
         actions=mine[:room],
         eos_id=eos,
         tail="" if whole_yield else rendered.tail,
         ends=tuple(
-            k
-            for k, action in enumerate(mine[:room])
-            if action and _closes(ids[k], offsets[k], rendered.turns, eos)
+            k for k, action in enumerate(mine[:room]) if action and _closes(ids[k], offsets[k], turns, eos)
         ),
     )
 
 
 def _render(
     tokenizer: PreTrainedTokenizerFast,
+    template: Template | None,
     prompt: str | list[Message],
     response: str | list[Message],
-    tools: list | None = None,
-    arguments: dict | None = None,
 ) -> tuple[Rendered, list[int]]:
     """The text with its turns, and the BOS ids that stand before it.
 
     A string prompt is used word for word, and so are turns beside it. Messages go through the chat template.
     """
-    if isinstance(prompt, str):
+    if isinstance(prompt, str) or template is None:
         empty, has_bos = tokenizer("").input_ids, prompt.startswith(str(tokenizer.bos_token or "\0"))
         bos = empty[:1] if empty[:1] == [tokenizer.bos_token_id] and not has_bos else []
         spoken = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
@@ -203,14 +272,12 @@ def _render(
                 turns.append(Turn(start, (start, len(text)), (len(text), len(text))))
         return Rendered(text, turns, ""), bos
     reply = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
-    return render_chat(tokenizer, prompt, reply, tools, arguments), []
+    return render_chat(template, prompt, reply), []
 
 
-def _boundary(
-    tokenizer: PreTrainedTokenizerFast, text: str, start: int, bos: list[int], ids: list[int]
-) -> int:
+def _boundary(tokens: Tokens, text: str, start: int, bos: list[int], ids: list[int]) -> int:
     """How many tokens the policy reads before a turn: the same as when it generates there."""
-    read = bos + tokenizer(text[:start], add_special_tokens=False).input_ids
+    read = bos + tokens[text[:start]][0]
     if ids[: len(read)] != read:
         ends = f"{text[max(start - 12, 0) : start]!r} | {text[start : start + 12]!r}"
         raise BoundaryError(f"the tokenizer merges prompt and response at {ends}")
@@ -306,7 +373,7 @@ def stop_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     found = [_eos(tokenizer)]
     if tokenizer.chat_template:
         asked = [{"role": "user", "content": "a"}]
-        rendered = render_chat(tokenizer, asked, [{"role": "assistant", "content": "b"}])
+        rendered = render_chat(Template(tokenizer), asked, [{"role": "assistant", "content": "b"}])
         a, b = rendered.turns[-1].stop
         found += tokenizer(rendered.text[a:b], add_special_tokens=False).input_ids[-1:]
     return list(dict.fromkeys(found))

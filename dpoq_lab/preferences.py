@@ -60,13 +60,23 @@ class Pair:
         record: dict = {"prompt": self.prompt} | ({"tools": self.tools} if self.tools else {})
         if self.arguments:
             record[ARGUMENTS] = self.arguments
+        again = self._repeated_prompt()
         for role in ("chosen", "rejected"):
             reply = getattr(self, role)
-            one = chat and isinstance(reply, str)
-            record[role] = [{"role": "assistant", "content": reply}] if one else reply
+            if isinstance(reply, str):
+                reply = [{"role": "assistant", "content": reply}] if chat else again + reply
+            record[role] = reply
             if spans := getattr(self, f"{role}_flaws"):
-                record[f"{role}_flaws"] = [list(span) for span in spans]
+                record[f"{role}_flaws"] = [[start + len(again), end + len(again)] for start, end in spans]
         return record
+
+    def _repeated_prompt(self) -> str:
+        """The prompt if both replies begin with its words: a reader takes off what both repeat."""
+        texts = (self.prompt, self.chosen, self.rejected)
+        if not all(isinstance(text, str) for text in texts):
+            return ""
+        prompt, *replies = map(str, texts)
+        return prompt if all(reply.startswith(prompt) for reply in replies) else ""
 
 
 def written(reply: Reply) -> str:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab.chat import BoundaryError, Turn, _calls_in, _stop_in, _words_in, render_chat
+from dpoq_lab.chat import BoundaryError, Template, Turn, _calls_in, _stop_in, _words_in, render_chat
 from dpoq_lab.encoding import Response, encode_pairs, encode_response, stop_ids
 from dpoq_lab.preferences import Pair, read_pairs
 
@@ -297,7 +297,7 @@ def test_what_cannot_be_told_apart_is_refused_by_name(template, reply, tools, wo
     tokenizer = styled("ChatML")
     tokenizer.chat_template = template
     with pytest.raises(BoundaryError, match=re.escape(words)):
-        render_chat(tokenizer, ASK, reply, tools)
+        render_chat(Template(tokenizer, tools), ASK, reply)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -361,7 +361,7 @@ ROLES_ONLY = "{% for m in messages %}{% if m.role in ROLES %}{{ m.content }}\n{%
 def test_what_conditions_the_reply_is_never_dropped_in_silence(template, prompt, reply, words):
     """Though the same words stand elsewhere in the text."""
     with pytest.raises(BoundaryError, match=re.escape(f"leaves out {words}")):
-        render_chat(with_template(template), prompt, reply)
+        render_chat(Template(with_template(template)), prompt, reply)
 
 
 @pytest.mark.parametrize(
@@ -499,13 +499,13 @@ def test_a_turn_ends_with_eos_or_else_with_the_first_special_token():
     """Where the special tokens begin after the words, and those up to EOS; what comes after is the tail."""
     tokenizer = styled("ChatML")
     end, start, eos = "<|im_end|>", "<|im_start|>", tokenizer.eos_token
-    assert _stop_in(f" \n{end}{start}", tokenizer) == (2, f"{end}{eos}"[: len(end)])
+    assert _stop_in(f" \n{end}{start}", Template(tokenizer)) == (2, f"{end}{eos}"[: len(end)])
     if eos != end:
-        assert _stop_in(f"{end}{eos}{start}", tokenizer) == (0, end + eos)
-    assert _stop_in(f"{eos}{start}{end}", tokenizer) == (0, eos)
-    assert _stop_in(" \n", tokenizer) == (0, "")
+        assert _stop_in(f"{end}{eos}{start}", Template(tokenizer)) == (0, end + eos)
+    assert _stop_in(f"{eos}{start}{end}", Template(tokenizer)) == (0, eos)
+    assert _stop_in(" \n", Template(tokenizer)) == (0, "")
     with pytest.raises(BoundaryError, match="ends a turn with text, not with a token: 'so'"):
-        _stop_in("so", tokenizer)
+        _stop_in("so", Template(tokenizer))
 
 
 @pytest.mark.parametrize(
@@ -562,7 +562,7 @@ def test_a_conversation_whole():
     """Two turns of ChatML: each begins where the policy goes on, and has its words and its end of turn."""
     start, end = "<|im_start|>", "<|im_end|>"
     reply = [says("assistant", "a b"), says("user", "c"), says("assistant", "d")]
-    found = render_chat(styled("ChatML"), ASK, reply)
+    found = render_chat(Template(styled("ChatML")), ASK, reply)
     before = f"{start}user\n{ASK[0]['content']}{end}\n{start}assistant\n"
     between = f"{end}\n{start}user\nc{end}\n{start}assistant\n"
     assert (found.text, found.tail) == (f"{before}a b{between}d{end}", "\n")
@@ -573,14 +573,14 @@ def test_a_conversation_whole():
     ]
     for wrong in ([], [*reply, says("user", "e")]):
         with pytest.raises(BoundaryError, match=r"^a response ends with a message of the assistant$"):
-            render_chat(styled("ChatML"), ASK, wrong)
+            render_chat(Template(styled("ChatML")), ASK, wrong)
     plain = styled("ChatML")
     plain.chat_template = None
     with pytest.raises(BoundaryError) as caught:
-        render_chat(plain, ASK, reply)
+        render_chat(Template(plain), ASK, reply)
     assert str(caught.value) == "the prompt is a chat, but this model's tokenizer has no chat template"
 
 
 def test_every_argument_that_is_not_known_is_named():
     with pytest.raises(BoundaryError, match=r"^the chat template has no argument a, b$"):
-        render_chat(with_template(SWITCH), ASK, [REPLY], None, {"b": 1, "quiet": True, "a": 2})
+        Template(with_template(SWITCH), None, {"b": 1, "quiet": True, "a": 2})

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dpoq_lab.columns import How
@@ -334,6 +334,7 @@ def test_sources_that_cannot_be_opened(tmp_path):
 TEXT = st.text(min_size=1).filter(lambda text: text.strip() and text.isprintable())
 
 
+@example("a", "a", "ab")  # both replies begin with the prompt's own words
 @given(TEXT, TEXT, TEXT)
 def test_written_pairs_are_read_back(tmp_path_factory, prompt, chosen, rejected):
     if chosen == rejected:
