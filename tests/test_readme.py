@@ -23,7 +23,7 @@ def commands():
 def test_the_first_opens_the_lessons_and_the_second_runs_the_tests():
     lessons, tests = commands()
     assert lessons.endswith(".venv/bin/dpoq-lab")
-    assert tests.endswith(".venv/bin/python -m pytest")
+    assert tests.endswith(".venv/bin/python -m pytest -n auto")
     for command in (lessons, tests):
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e ")
 
