@@ -15,8 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 from dpoq_lab.credit import Changed, changed_sides
+from dpoq_lab.preferences import SIDES
 from dpoq_lab.run_logs import Log
-from dpoq_lab.token_file import SIDES, ScoredRow
+from dpoq_lab.token_file import ScoredRow
 
 Facts = dict[str, float]
 

@@ -26,6 +26,7 @@ from dpoq_lab.sources import Problem, Rows, kind_of, none_usable, records
 
 Reply = str | list[Message]  # one plain reply, or turns of the assistant with what others say between
 Span = tuple[int, int]
+SIDES = ("chosen", "rejected")
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"  # turns in the text of hh-rlhf
 
 
@@ -56,12 +57,12 @@ class Pair:
         """The pair as a JSON-ready record in the standard, conversational or implicit form."""
         chat = isinstance(self.prompt, list)
         if not chat and not (isinstance(self.chosen, str) and isinstance(self.rejected, str)):
-            return {role: f"{self.prompt}{written(getattr(self, role))}" for role in ("chosen", "rejected")}
+            return {role: f"{self.prompt}{written(getattr(self, role))}" for role in SIDES}
         record: dict = {"prompt": self.prompt} | ({"tools": self.tools} if self.tools else {})
         if self.arguments:
             record[ARGUMENTS] = self.arguments
         again = self._repeated_prompt()
-        for role in ("chosen", "rejected"):
+        for role in SIDES:
             reply = getattr(self, role)
             if isinstance(reply, str):
                 reply = [{"role": "assistant", "content": reply}] if chat else again + reply

@@ -14,10 +14,13 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import EncodedPair, Response, collate, pad_id
-from dpoq_lab.losses import eval_mode, log_probs, response_logits
+from dpoq_lab.losses import eval_mode, response_logits
+from dpoq_lab.preferences import SIDES
+from dpoq_lab.shared_prompt import can_share, pair_logits
 
 Alternatives = list[tuple[str, float]]
 Moved = tuple[str, float, float]  # a token, pi_ref of it, pi of it
+MOST_PAIRS = 4  # of a batch
 MOST_LOGITS = 2**25  # of a batch and model: 128 MiB in float32
 
 
@@ -79,11 +82,8 @@ def score_responses(
         with eval_mode(policy, reference):
             logits = response_logits(policy, batch)
             logits_ref = response_logits(reference, batch.to(reference.device)).to(policy.device)
-        logp, logp_ref = log_probs(logits, batch), log_probs(logits_ref, batch)
         for row, i in enumerate(rows):
-            scores[i] = _token_scores(
-                responses[i], logp[row], logp_ref[row], logits[row], logits_ref[row], tokenizer, top
-            )
+            scores[i] = _token_scores(responses[i], logits[row], logits_ref[row], tokenizer, top)
     return [scores[i] for i in range(len(responses))]
 
 
@@ -104,31 +104,33 @@ def length_batches(responses: list[Response], batch_size: int, n_actions: int) -
 
 def _token_scores(
     response: Response,
-    logp: Tensor,
-    logp_ref: Tensor,
     logits: Tensor,
     logits_ref: Tensor,
     tokenizer: PreTrainedTokenizerFast,
     top: int,
 ) -> TokenScores:
+    """`logits` (at least R, n_actions) predict each token of the response."""
     R, actions = len(response.ids), torch.tensor(response.actions, device=logits.device)
+    ids = torch.tensor(response.ids, device=logits.device)[:, None]
     common = min(logits.shape[-1], logits_ref.shape[-1])  # one may have added tokens that nobody uses
     log_pi, log_pi_ref = (x[:R].log_softmax(-1)[:, :common] for x in (logits, logits_ref))  # (R, n_actions)
     pi, pi_ref, apart = log_pi.exp(), log_pi_ref.exp(), log_pi - log_pi_ref
 
-    def at_actions(x: Tensor) -> list[float]:
-        return x.sum(-1).masked_fill(~actions, 0.0).tolist()
+    def at_actions(x: Tensor) -> Tensor:
+        return x.sum(-1).masked_fill(~actions, 0.0)
+
+    logp, logp_ref = (at_actions(x.gather(-1, ids)) for x in (log_pi, log_pi_ref))
 
     return TokenScores(
         response,
-        logp[:R].tolist(),
-        logp_ref[:R].tolist(),
-        at_actions(-pi_ref * apart),
-        at_actions(pi * apart),
+        logp.tolist(),
+        logp_ref.tolist(),
+        at_actions(-pi_ref * apart).tolist(),
+        at_actions(pi * apart).tolist(),
         _likeliest(log_pi, response.actions, tokenizer, top),
         _likeliest(log_pi_ref, response.actions, tokenizer, top),
-        at_actions(-pi * log_pi),
-        _shift(log_pi, log_pi_ref, (logp - logp_ref)[:R].masked_fill(~actions, 0.0), tokenizer),
+        at_actions(-pi * log_pi).tolist(),
+        _shift(log_pi, log_pi_ref, logp - logp_ref, tokenizer),
     )
 
 
@@ -165,6 +167,7 @@ def _likeliest(
 ScoredPair = tuple[TokenScores, TokenScores]  # chosen, rejected
 
 
+@torch.no_grad()
 def score_pairs(
     policy: PreTrainedModel,
     reference: PreTrainedModel,
@@ -172,7 +175,22 @@ def score_pairs(
     pairs: list[EncodedPair],
     top: int = 0,
 ) -> list[ScoredPair]:
-    """Both responses of every pair scored by policy and reference (models of one tokenizer)."""
-    responses = [response for pair in pairs for response in (pair.chosen, pair.rejected)]
-    scores = score_responses(policy, reference, tokenizer, responses, top=top)
-    return list(zip(scores[::2], scores[1::2], strict=True))
+    """As `score_responses` both replies of every pair, the prompt computed once where the models allow it."""
+    scores: dict[int, ScoredPair] = {}
+    pad, share = pad_id(tokenizer, policy, reference), None
+    longer = [max(pair.chosen, pair.rejected, key=lambda side: len(side.ids)) for pair in pairs]
+    for rows in length_batches(longer, MOST_PAIRS, 2 * policy.config.vocab_size):
+        batch = collate([getattr(pairs[i], side) for side in SIDES for i in rows], pad).to(policy.device)
+        share = can_share(batch, policy, reference) if share is None else share
+        with eval_mode(policy, reference):
+            logits = pair_logits(policy, batch, share)
+            logits_ref = [
+                x.to(policy.device) for x in pair_logits(reference, batch.to(reference.device), share)
+            ]
+        for row, i in enumerate(rows):
+            chosen, rejected = (
+                _token_scores(getattr(pairs[i], side), pi[row], pi_ref[row], tokenizer, top)
+                for side, pi, pi_ref in zip(SIDES, logits, logits_ref, strict=True)
+            )
+            scores[i] = (chosen, rejected)
+    return [scores[i] for i in range(len(pairs))]

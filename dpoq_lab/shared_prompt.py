@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from dpoq_lab.encoding import Batch
-from dpoq_lab.losses import eval_mode, log_softmax_at, token_log_probs
+from dpoq_lab.losses import eval_mode, log_softmax_at, response_logits, token_log_probs
 
 LogProbs = Callable[[nn.Module, Batch], Tensor]  # log pi of the actions, (B, R)
 
 
-def shared_log_probs(model: nn.Module, batch: Batch) -> Tensor:
-    """log pi(a_t | s_t) of the actions of n pairs, chosen rows first, (2n, R), in nats."""
-    n, R = len(batch.response_ids) // 2, batch.response_ids.shape[1]
+def shared_logits(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What predicts each token of n pairs, chosen rows first: (n, R_w, n_actions), (n, R_l, n_actions)."""
+    n = len(batch.response_ids) // 2
     P, (R_w, R_l) = _prompt_length(batch), _lengths(batch)
     seen = _row(batch.attention_mask, n, P, R_w, R_l).bool()
     logits = model(
@@ -28,11 +28,25 @@ def shared_log_probs(model: nn.Module, batch: Batch) -> Tensor:
         logits_to_keep=1 + R_w + R_l,  # the last prompt token predicts the first token of both
         use_cache=False,
     ).logits
-    chosen, rejected = logits[:, :R_w], torch.cat([logits[:, :1], logits[:, 1 + R_w : -1]], dim=1)
-    found = torch.zeros(2 * n, R, device=logits.device)
-    for rows, side, length in ((slice(n), chosen, R_w), (slice(n, 2 * n), rejected, R_l)):
-        found[rows, :length] = log_softmax_at(side.float(), batch.response_ids[rows, :length])
+    return logits[:, :R_w].float(), torch.cat([logits[:, :1], logits[:, 1 + R_w : -1]], dim=1).float()
+
+
+def shared_log_probs(model: nn.Module, batch: Batch) -> Tensor:
+    """log pi(a_t | s_t) of the actions of n pairs, chosen rows first, (2n, R), in nats."""
+    found = torch.zeros(batch.response_ids.shape, device=batch.response_ids.device)
+    n = len(found) // 2
+    for rows, logits in zip((slice(n), slice(n, 2 * n)), shared_logits(model, batch), strict=True):
+        R = logits.shape[1]
+        found[rows, :R] = log_softmax_at(logits, batch.response_ids[rows, :R])
     return found.masked_fill(~batch.action_mask, 0.0)
+
+
+def pair_logits(model: nn.Module, batch: Batch, share: bool) -> tuple[Tensor, Tensor]:
+    """As `shared_logits`, by two rows a pair where the models cannot `share` a prompt or it does not pay."""
+    if share and _pays(batch):
+        return shared_logits(model, batch)
+    chosen, rejected = response_logits(model, batch).chunk(2)
+    return chosen, rejected
 
 
 def _prompt_length(batch: Batch) -> int:
@@ -62,19 +76,26 @@ def _attention(seen: Tensor, P: int, R_w: int) -> Tensor:
 
 
 def way(batch: Batch, *models: nn.Module | None) -> LogProbs:
-    """The faster of both ways in which all `models` give pairs such as `batch` the same log-probabilities.
-
-    Some do not: they attend within a window, take no mask of two dimensions, or keep a state.
-    """
-    found = all(_can_share(model, batch) for model in models if model)
-    return _whichever if found else token_log_probs
+    """The faster of both ways in which all `models` give pairs such as `batch` the same log-probabilities."""
+    return _whichever if can_share(batch, *models) else token_log_probs
 
 
 def _whichever(model: nn.Module, batch: Batch) -> Tensor:
+    return (shared_log_probs if _pays(batch) else token_log_probs)(model, batch)
+
+
+def _pays(batch: Batch) -> bool:
     """With a prompt that is short beside the responses little is saved, and attention costs more."""
     P, (rows, length) = _prompt_length(batch), batch.input_ids.shape
-    shared = rows // 2 * (P + sum(_lengths(batch)))
-    return (shared_log_probs if shared < 0.85 * rows * length else token_log_probs)(model, batch)
+    return rows // 2 * (P + sum(_lengths(batch))) < 0.85 * rows * length
+
+
+def can_share(batch: Batch, *models: nn.Module | None) -> bool:
+    """Whether all `models` give the pairs of `batch` the same log-probabilities in both ways.
+
+    Some do not: they attend within a window, take no mask of two dimensions, or keep a state.
+    """
+    return all(_can_share(model, batch) for model in models if model)
 
 
 def _can_share(model: nn.Module, batch: Batch) -> bool:

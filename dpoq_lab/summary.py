@@ -13,9 +13,9 @@ from dpoq_lab.credit import Changed, Evidence, changed_sides, evidence, report_o
 from dpoq_lab.encoding import Response
 from dpoq_lab.facts import PairFacts
 from dpoq_lab.intervals import accuracy_with_interval, rounded_interval
-from dpoq_lab.preferences import shared_length
+from dpoq_lab.preferences import SIDES, shared_length
 from dpoq_lab.rewards import ScoredPair
-from dpoq_lab.token_file import SIDES, ScoredRow
+from dpoq_lab.token_file import ScoredRow
 
 KEPT = 1000  # pairs, evenly drawn, over which credit is judged
 PLACES, DOTS = 256, 400  # of the mean reward along a reply; of the plane

@@ -8,9 +8,9 @@ import numpy as np
 
 from dpoq_lab.encoding import EOS, EncodedPair, Response, flaw_mask
 from dpoq_lab.messages import who_said_what
+from dpoq_lab.preferences import SIDES
 from dpoq_lab.rewards import ScoredPair, Shift, TokenScores, token_rewards
 
-SIDES = ("chosen", "rejected")
 BY_TOKEN = ("logp_policy", "logp_reference", "kl_ref_pi", "kl_pi_ref", "entropy")  # nats
 
 

@@ -140,6 +140,35 @@ def test_pairs_come_without_alternatives_unless_asked(tiny, tokenizer, train_pai
     assert {len(top) for top in [*chosen.top_policy, *rejected.top_reference]} == {2}
 
 
+@pytest.mark.parametrize("shares", [True, False])
+def test_pairs_are_scored_as_their_replies_alone(tiny, tokenizer, train_pairs, monkeypatch, shares):
+    """Whether or not the models can share a prompt, and in the order of the pairs."""
+    monkeypatch.setattr(rewards, "can_share", lambda batch, *models: len(models) == 2 and shares)
+    other, pairs = build_tiny(seed=1), train_pairs[:6]
+    ways = []
+    whole = rewards.pair_logits
+    monkeypatch.setattr(rewards, "pair_logits", lambda *given: (ways.append(given[2]), whole(*given))[1])
+    for pair, scored in zip(pairs, score_pairs(tiny, other, tokenizer, pairs, top=1), strict=True):
+        for side, found in zip(rewards.SIDES, scored, strict=True):
+            [alone] = score_responses(tiny, other, tokenizer, [getattr(pair, side)], top=1)
+            assert found.response is getattr(pair, side)
+            for name in ("logp_policy", "logp_reference", "kl_ref_pi", "kl_pi_ref", "entropy"):
+                assert getattr(found, name) == pytest.approx(getattr(alone, name), abs=1e-4)
+            assert found.shift.at == alone.shift.at
+    assert ways == [shares] * 4  # two batches of four and two pairs, under both models
+
+
+def test_a_batch_of_pairs_holds_the_logits_of_both_replies(tiny, tokenizer, train_pairs, monkeypatch):
+    asked, whole = [], rewards.length_batches
+    monkeypatch.setattr(rewards, "length_batches", lambda *given: (asked.append(given), whole(*given))[1])
+    score_pairs(tiny, tiny, tokenizer, train_pairs[:2])
+    [(longer, pairs, words)] = asked
+    assert [len(r.ids) for r in longer] == [
+        max(len(p.chosen.ids), len(p.rejected.ids)) for p in train_pairs[:2]
+    ]
+    assert (pairs, words) == (4, 2 * len(tokenizer))
+
+
 class Letters:
     """Decodes the ids 0, 1, 2, ... as a, b, c, ..."""
 
@@ -158,8 +187,7 @@ def test_a_scored_response_by_hand():
     logits = torch.tensor([[*pi, small], [*pi, small], [*ref, small], [0.0] * 4])  # a row of padding
     logits_ref = torch.tensor([ref, ref, pi, [0.0] * 3])
     response = Response([9], [0, 1, 0], [(0, 1), (1, 2), (2, 3)], "aba", actions=[True, False, True])
-    logp, logp_ref = torch.tensor([pi[0], 0.0, ref[0], 7.0]), torch.tensor([ref[0], 0.0, pi[0], 7.0])
-    found = rewards._token_scores(response, logp, logp_ref, logits, logits_ref, Letters(), 2)
+    found = rewards._token_scores(response, logits, logits_ref, Letters(), 2)
     assert found.response is response
     assert found.logp_policy == pytest.approx([-ln2, 0, -2 * ln2])
     assert found.logp_reference == pytest.approx([-2 * ln2, 0, -ln2])
@@ -177,7 +205,7 @@ def test_a_scored_response_by_hand():
 def test_the_two_kls_differ_where_the_laws_are_no_mirror_images():
     pi, ref = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]).log()
     response = Response([9], [0], [(0, 1)], "a")
-    found = rewards._token_scores(response, pi[:, 0], ref[:, 0], pi, ref, Letters(), 0)
+    found = rewards._token_scores(response, pi, ref, Letters(), 0)
     assert found.kl_ref_pi == pytest.approx([0.25 * math.log(0.5) + 0.75 * math.log(1.5)])
     assert found.kl_pi_ref == pytest.approx([0.5 * math.log(2) + 0.5 * math.log(2 / 3)])
     assert (found.top_policy, found.top_reference) == ([[]], [[]])

@@ -5,9 +5,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM, set_seed
 
 from dpoq_lab.encoding import Response, collate
-from dpoq_lab.losses import token_log_probs
+from dpoq_lab.losses import response_logits, token_log_probs
 from dpoq_lab.models import tiny as build_tiny
-from dpoq_lab.shared_prompt import _whichever, shared_log_probs, way
+from dpoq_lab.shared_prompt import _whichever, can_share, pair_logits, shared_log_probs, shared_logits, way
 
 VOCAB = 50
 
@@ -110,3 +110,23 @@ def test_it_is_used_where_much_is_saved(sizes, rows):
     )
     _whichever(model, batch_of([sizes]))
     assert seen == [rows]
+
+
+def test_pairs_of_logits_are_the_same_in_both_ways():
+    """Of the longest chosen and the longest rejected reply; in two rows a pair both are padded alike."""
+    model, batch = build_tiny(), batch_of([(20, 5, 2), (22, 3, 4)])
+    assert can_share(batch, model)
+    once, twice = pair_logits(model, batch, share=True), pair_logits(model, batch, share=False)
+    assert [x.shape[1] for x in once] == [5, 4]
+    assert [x.shape[1] for x in twice] == [5, 5]
+    for a, b, rows in zip(once, twice, batch.action_mask.chunk(2), strict=True):
+        for k, mask in enumerate(rows):
+            R = int(mask.nonzero().max()) + 1
+            assert torch.allclose(a[k, :R], b[k, :R], atol=2e-5)
+    assert all(x.dtype == torch.float32 for x in shared_logits(model.to(torch.bfloat16), batch))
+
+
+def test_what_does_not_pay_is_computed_in_two_rows():
+    model, batch = build_tiny(), batch_of([(2, 20, 20)])
+    chosen, rejected = pair_logits(model, batch, share=True)
+    assert torch.equal(torch.cat([chosen, rejected]), response_logits(model, batch))

@@ -8,9 +8,10 @@ from html import escape
 
 from dpoq_lab.diagnosis import Diagnosis
 from dpoq_lab.encoding import flaw_mask
+from dpoq_lab.preferences import SIDES
 from dpoq_lab.rewards import TokenScores
 from dpoq_lab.run_logs import Log
-from dpoq_lab.token_file import SIDES, ScoredRow
+from dpoq_lab.token_file import ScoredRow
 from dpoq_lab.views.curves import pair_curves
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.pair_pictures import along, plane

@@ -18,8 +18,7 @@ from dpoq_lab.commands import inspect as module
 from dpoq_lab.commands.claim import claimed
 from dpoq_lab.commands.inspect import FILES, score
 from dpoq_lab.commands.unfinished import Unfinished
-from dpoq_lab.preferences import Pair, write_pairs
-from dpoq_lab.token_file import SIDES
+from dpoq_lab.preferences import SIDES, Pair, write_pairs
 
 HOSTILE = '</script><img src=x onerror="alert(1)">'
 

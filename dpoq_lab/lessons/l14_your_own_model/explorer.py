@@ -10,7 +10,7 @@ from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.facts import Facts
 from dpoq_lab.lessons.l14_your_own_model.four_runs import ANSWERS
 from dpoq_lab.lessons.l14_your_own_model.stored import StoredRun
-from dpoq_lab.token_file import SIDES
+from dpoq_lab.preferences import SIDES
 from dpoq_lab.views.controls import WIDE_CHOICE, LiveFigure, Styled, on_change, row
 from dpoq_lab.views.curves import pair_curves
 from dpoq_lab.views.figures import Figure
