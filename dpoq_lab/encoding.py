@@ -261,18 +261,17 @@ def _render(
 
     A string prompt is used word for word, and so are turns beside it. Messages go through the chat template.
     """
-    if isinstance(prompt, str) or template is None:
-        empty, has_bos = tokenizer("").input_ids, prompt.startswith(str(tokenizer.bos_token or "\0"))
-        bos = empty[:1] if empty[:1] == [tokenizer.bos_token_id] and not has_bos else []
-        spoken = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
-        text, turns = prompt, []
-        for message in spoken:
-            start, text = len(text), text + message["content"]
-            if message["role"] == "assistant":
-                turns.append(Turn(start, (start, len(text)), (len(text), len(text))))
-        return Rendered(text, turns, ""), bos
     reply = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
-    return render_chat(template, prompt, reply), []
+    if template and not isinstance(prompt, str):
+        return render_chat(template, prompt, reply), []
+    text, turns = str(prompt), []
+    empty, has_bos = tokenizer("").input_ids, text.startswith(str(tokenizer.bos_token or "\0"))
+    bos = empty[:1] if empty[:1] == [tokenizer.bos_token_id] and not has_bos else []
+    for message in reply:
+        start, text = len(text), text + message["content"]
+        if message["role"] == "assistant":
+            turns.append(Turn(start, (start, len(text)), (len(text), len(text))))
+    return Rendered(text, turns, ""), bos
 
 
 def _boundary(tokens: Tokens, text: str, start: int, bos: list[int], ids: list[int]) -> int:

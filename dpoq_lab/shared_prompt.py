@@ -6,6 +6,7 @@ response goes on from the prompt's positions and sees nothing of the chosen one.
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +99,16 @@ def can_share(batch: Batch, *models: nn.Module | None) -> bool:
     return all(_can_share(model, batch) for model in models if model)
 
 
+_found: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # a model is tried once
+
+
 def _can_share(model: nn.Module, batch: Batch) -> bool:
+    if model not in _found:
+        _found[model] = _tried(model, batch)
+    return _found[model]
+
+
+def _tried(model: nn.Module, batch: Batch) -> bool:
     config: Any = getattr(model, "config", None)
     if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
         return False  # the two may part in longer batches only
