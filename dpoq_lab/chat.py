@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from dpoq_lab.preferences import Message, Span
 
 MARK = "MarkInPlaceOfWords"
+KEPT = 8  # texts of a template
 THOUGHTS = re.compile(r"\s*<(\w+)>.*</\1>", re.DOTALL)
 
 
@@ -45,31 +46,37 @@ class Rendered:
 class Template:
     """A tokenizer's chat template with `tools` and its further variables, `arguments`.
 
-    What it once wrote is kept: both replies of a pair share their prompt. Raises BoundaryError for a variable
-    that the template does not know.
+    What it wrote last is kept: both replies of a pair share their prompt, and many pairs the check of what is
+    left out. Raises BoundaryError for a variable that the template does not know.
     """
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, tools: list | None = None, arguments: dict | None = None
     ) -> None:
         _check_arguments(tokenizer, arguments or {})
-        self.tokenizer, self.tools, self._arguments = tokenizer, tools, arguments or {}
-        self._kept: dict[str, str] = {}
+        self.tokenizer, self.tools, self.arguments = tokenizer, tools, arguments
+        self._kept: dict[str, str] = {}  # the latest used is the last
 
     def write(self, messages: list[Message], generate: bool = False, tools: list | None = None) -> str:
         """The template's text; whatever it raises is told in its own words."""
         key = repr((messages, generate, tools))
-        if key not in self._kept:
-            given = {"tools": tools or self.tools, **self._arguments}
-            try:
-                text = self.tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=generate, **given
-                )
-            except Exception as error:
-                words = " ".join(str(error).split()) or type(error).__name__
-                raise BoundaryError(f"the chat template refuses the conversation: {words[:200]}") from error
-            self._kept[key] = str(text)
-        return self._kept[key]
+        if (text := self._kept.pop(key, None)) is None:
+            text = self._written(messages, generate, tools or self.tools)
+        self._kept[key] = text
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return text
+
+    def _written(self, messages: list[Message], generate: bool, tools: list | None) -> str:
+        given = {"tools": tools, **(self.arguments or {})}
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=generate, **given
+            )
+        except Exception as error:
+            words = " ".join(str(error).split()) or type(error).__name__
+            raise BoundaryError(f"the chat template refuses the conversation: {words[:200]}") from error
+        return str(text)
 
     @cached_property
     def special(self) -> str:

@@ -130,7 +130,7 @@ def _tokenised(
     """Each pair with its tokens, or with the reason why it has none."""
     for start in range(0, len(pairs), CHUNK):
         chunk = pairs[start : start + CHUNK]
-        written = [_write_pair(tokenizer, pair, whole_yield) for pair in chunk]
+        written = list(_write_pairs(tokenizer, chunk, whole_yield))
         sides = [side for both in written if not isinstance(both, BoundaryError) for side in both]
         tokens = _tokens(tokenizer, sides)
         for pair, both in zip(chunk, written, strict=True):
@@ -162,15 +162,25 @@ class _Written:
         return [self.text, *(self.text[: turn.start] for turn in self.rendered.turns)]
 
 
-def _write_pair(
-    tokenizer: PreTrainedTokenizerFast, pair: Pair, whole_yield: bool
-) -> list[_Written] | BoundaryError:
-    try:
-        template = None if isinstance(pair.prompt, str) else Template(tokenizer, pair.tools, pair.arguments)
-        sides = ((pair.chosen, pair.chosen_flaws), (pair.rejected, pair.rejected_flaws))
-        return [_write(tokenizer, template, pair.prompt, reply, flaws, whole_yield) for reply, flaws in sides]
-    except BoundaryError as error:
-        return error
+def _write_pairs(
+    tokenizer: PreTrainedTokenizerFast, pairs: list[Pair], whole_yield: bool
+) -> Iterator[list[_Written] | BoundaryError]:
+    template = None
+    for pair in pairs:
+        try:
+            template = _template_of(tokenizer, pair, template)
+            sides = ((pair.chosen, pair.chosen_flaws), (pair.rejected, pair.rejected_flaws))
+            yield [_write(tokenizer, template, pair.prompt, *side, whole_yield) for side in sides]
+        except BoundaryError as error:
+            yield error
+
+
+def _template_of(tokenizer: PreTrainedTokenizerFast, pair: Pair, last: Template | None) -> Template | None:
+    """None for a plain text; the `last` one where the pair has the same tools and variables."""
+    if isinstance(pair.prompt, str):
+        return None
+    same = last and (last.tools, last.arguments) == (pair.tools, pair.arguments)
+    return last if same else Template(tokenizer, pair.tools, pair.arguments)
 
 
 def encode_response(
