@@ -17,18 +17,18 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from dpoq_lab import reference_cache
 from dpoq_lab.checkpoints import load_checkpoint, save_checkpoint
 from dpoq_lab.encoding import Batch, EncodedPair, collate
 from dpoq_lab.losses import eval_mode, log_ratios, token_log_probs
 from dpoq_lab.objectives import Objective, Side
 from dpoq_lab.records import write_text
+from dpoq_lab.reference_cache import PairLogProbs
 from dpoq_lab.shared_prompt import LogProbs, way
-
-PairLogProbs = tuple[Tensor, Tensor]  # chosen (R_w,), rejected (R_l,)
 
 
 class TrainingError(RuntimeError):
@@ -63,12 +63,14 @@ def train(
     resume: bool = False,
     on_log: Callable[[dict], None] | None = None,
     progress: bool = True,
+    keep: Path | None = None,
 ) -> list[dict]:
     """Train `policy` in place and return a record of metrics for each step.
 
     The reference is `reference`, or the policy as it is given; its log-probabilities are computed
-    once. With `out`, metrics and checkpoints are written there, one at the end too, and `resume` goes on
-    from them. Without `progress` no bar is drawn, for a run in a thread.
+    once, or read from the file `keep`, where an earlier run left them. With `out`, metrics and checkpoints
+    are written there, one at the end too, and `resume` goes on from them. Without `progress` no bar is
+    drawn, for a run in a thread.
     Raises TrainingError if a loss or gradient is not finite, CheckpointError if a checkpoint is damaged.
     """
     accelerator = Accelerator()
@@ -87,7 +89,7 @@ def train(
     if settings.objective.needs_reference:
         batches = [m for step in first_pass(order) for m in micro_batches(step, pairs, settings, accelerator)]
         scored = reference or policy
-        pi_ref = pair_log_probs(accelerator, scored, pairs, pad_id, settings, batches, progress, log_pi)
+        pi_ref = pair_log_probs(accelerator, scored, pairs, pad_id, settings, batches, progress, log_pi, keep)
     data = _Data(pairs, pi_ref, pad_id, log_pi)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=settings.lr, weight_decay=0.0, fused=True)
     first, log = load_checkpoint(out, policy, optimizer) if resume and out else (0, [])
@@ -171,15 +173,19 @@ def pair_log_probs(
     batches: list[list[int]] | None = None,
     progress: bool = True,
     log_pi: LogProbs = token_log_probs,
+    keep: Path | None = None,
 ) -> dict[int, PairLogProbs]:
     """log pi of every response token under `model`, by the pair's index; the processes share the work.
 
     `batches` are this process's groups of pairs (default: all). Scored in the groups that training will
-    see, the first step's log-ratios are exactly 0 in bfloat16 too, where rounding depends on the batch.
+    see, the first step's log-ratios are exactly 0 in bfloat16 too, where rounding depends on the batch. What
+    the file `keep` holds is not computed again.
     """
     model.to(accelerator.device)
     if batches is None:
         batches = micro_batches(list(range(len(pairs))), pairs, settings, accelerator)
+    if kept := _kept(accelerator, keep, {i for rows in batches for i in rows}):
+        return kept
     found = []  # (index, chosen, rejected)
     quiet = not (progress and accelerator.is_main_process)
     for rows in tqdm(batches, desc="scoring", disable=quiet, leave=False):
@@ -189,7 +195,17 @@ def pair_log_probs(
         for k, i in enumerate(rows):
             pair = pairs[i]
             found.append((i, logp[k, : len(pair.chosen.ids)], logp[len(rows) + k, : len(pair.rejected.ids)]))
-    return {i: (chosen, rejected) for i, chosen, rejected in gather_object(found)}
+    scored = {i: (chosen, rejected) for i, chosen, rejected in gather_object(found)}
+    if keep and scored and accelerator.is_main_process:
+        reference_cache.write(keep, scored)
+    return scored
+
+
+def _kept(accelerator: Accelerator, path: Path | None, needed: set[int]) -> dict[int, PairLogProbs] | None:
+    """What the main process finds in the file, on every process; None where a pair is missing."""
+    found = reference_cache.read(path) if path and accelerator.is_main_process else None
+    [found] = broadcast_object_list([found if found and needed <= found.keys() else None])
+    return found
 
 
 @dataclass(frozen=True)

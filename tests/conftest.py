@@ -16,6 +16,18 @@ from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import usable_pairs
 
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory):
+    """The real model where it has been fetched, and nothing else that other runs have left."""
+    folder, fetched = tmp_path_factory.mktemp("cache"), smollm2.checkpoint_folder()
+    if fetched.is_dir():
+        (folder / fetched.name).symlink_to(fetched, target_is_directory=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPOQ_CACHE", str(folder))
+        yield
+
+
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
 
 

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from dpoq_lab import models, training, weights
+from dpoq_lab import models, reference_cache, training, weights
 from dpoq_lab.checkpoints import remove_checkpoints
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import SHOWN_PROBLEMS, noted
@@ -23,8 +23,9 @@ from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
 from dpoq_lab.preferences import Pair, read_pairs, write_pairs
 from dpoq_lab.presets import SMOLLM2, TINY, Preset, bf16_is_fast, find_preset
 from dpoq_lab.records import provenance, read_json, write_json
+from dpoq_lab.reference_cache import PairLogProbs
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable
-from dpoq_lab.training import PairLogProbs, Settings, pair_log_probs, steps_for
+from dpoq_lab.training import Settings, pair_log_probs, steps_for
 
 MOST_STEPS = 10**7
 
@@ -108,11 +109,14 @@ def _run(request: Request, preset: Preset, rows: Rows | None, held: dict | None)
     accelerator.wait_for_everyone()
     pad = pad_id(job.tokenizer, job.reference)
     judge = _Judge(accelerator, job.held_out, pad, job.settings, request.beta or preset.beta)
-    before = judge.log_probs(job.policy)
+    before = judge.log_probs(job.policy, _keep(job, "model"))
     ref = _zeros(before) if isinstance(job.settings.objective, CPL) else before
-    ref = judge.log_probs(job.reference) if job.reference else ref
+    ref = judge.log_probs(job.reference, _keep(job, "reference")) if job.reference else ref
     trained = time.perf_counter()
-    log = training.train(job.policy, job.pairs, pad, job.settings, job.reference, request.out, request.resume)
+    order = (job.settings.bf16, job.settings.batch_size, job.settings.seed)
+    keep = _keep(job, "reference" if job.reference else "model", *order)
+    where = {"out": request.out, "resume": request.resume, "keep": keep}
+    log = training.train(job.policy, job.pairs, pad, job.settings, job.reference, **where)
     trained = time.perf_counter() - trained
     after = judge.log_probs(job.policy)
     record = record | {
@@ -138,6 +142,14 @@ class _Job:
     held_out: list[EncodedPair]
     settings: Settings
     record: dict
+
+
+def _keep(job: _Job, role: str, *how: object) -> Path:
+    """Where log-probabilities of the pairs under the "model" or the "reference" are kept, scored `how`."""
+    model = {"model": job.policy, "reference": job.reference or job.policy}[role]
+    content, accelerator = job.record["content"], Accelerator()
+    how = (str(accelerator.device), accelerator.num_processes, job.settings.micro_batch, *how)
+    return reference_cache.place(model, content[role], content["pairs"], *how)
 
 
 def _prepare(request: Request, preset: Preset, rows: Rows | None) -> _Job:
@@ -279,8 +291,8 @@ class _Judge:
         self.accelerator, self.pairs, self.pad_id, self.beta = accelerator, pairs, pad_id, beta
         self.settings = replace(settings, bf16=False)
 
-    def log_probs(self, model: torch.nn.Module) -> list[PairLogProbs]:
-        found = pair_log_probs(self.accelerator, model, self.pairs, self.pad_id, self.settings)
+    def log_probs(self, model: torch.nn.Module, keep: Path | None = None) -> list[PairLogProbs]:
+        found = pair_log_probs(self.accelerator, model, self.pairs, self.pad_id, self.settings, keep=keep)
         return [found[i] for i in range(len(self.pairs))]
 
     def report(self, policy: list[PairLogProbs], reference: list[PairLogProbs]) -> dict | None:
