@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,11 +25,15 @@ def step_race(
     pairs: list[EncodedPair],
     rounds: int,
     bf16: bool = False,
+    theirs_as_they_come: bool = False,
 ) -> dict:
-    """A record of `rounds` steps on all `pairs`, a step of TRL after each of ours."""
+    """A record of `rounds` steps on all `pairs`, a step of TRL after each of ours.
+
+    TRL has the same settings, or its own: bfloat16, checkpointed gradients, the reference at each step.
+    """
     size = len(pairs)
     settings = Settings(DPO(BETA), LR, rounds + 2, size, size, warmup_steps=1, clip=CLIP, bf16=bf16)
-    theirs_do = trl_step(deepcopy(model), tokenizer, pairs, bf16)
+    theirs_do = trl_step(deepcopy(model), tokenizer, pairs, bf16, theirs_as_they_come)
     ours, theirs, apart = [], [], []
 
     def after_our_step(logged: dict) -> None:
@@ -40,41 +45,45 @@ def step_race(
 
     mark = [stopwatch()]
     train(deepcopy(model), pairs, pad_id(tokenizer), settings, progress=False, on_log=after_our_step)
-    more = {"apart": apart[0][0], "close": 1e-2 if bf16 else 1e-5, "gradient_apart": apart[0][1]}
-    return record(work, "TRL", ours[2:], theirs[2:], more)  # the first two warm up
+    close = 1e-2 if bf16 or theirs_as_they_come else 1e-5
+    more = {"apart": apart[0][0], "close": close, "gradient_apart": apart[0][1]}
+    peer = "TRL as it comes" if theirs_as_they_come else "TRL"
+    return record(work, peer, ours[2:], theirs[2:], more)  # the first two warm up
+
+
+def trl_config(folder: str | Path, **more: Any) -> Any:
+    """TRL's settings that are ours."""
+    from trl import DPOConfig
+
+    same = {"beta": BETA, "learning_rate": LR, "max_length": None, "use_cpu": True}
+    ours = {"precompute_ref_log_probs": True, "gradient_checkpointing": False, "bf16": False}
+    quiet = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "logging_strategy": "no"}
+    return DPOConfig(str(folder), weight_decay=0.0, **same | ours | quiet | more)
 
 
 def trl_step(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, pairs: list[EncodedPair], bf16: bool
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    pairs: list[EncodedPair],
+    bf16: bool,
+    as_it_comes: bool = False,
 ) -> Callable[[], dict[str, float]]:
     """One step of TRL's DPOTrainer on these tokens: its loss and the norm of its gradient."""
-    import trl
     from datasets import Dataset
+    from trl import DPOTrainer
 
     row = {"prompt": "a", "chosen": " b", "rejected": " c"}
+    own = {"precompute_ref_log_probs": False, "gradient_checkpointing": True, "bf16": True}
     with TemporaryDirectory() as folder:
-        config = trl.DPOConfig(
-            folder,
-            beta=BETA,
-            learning_rate=LR,
-            weight_decay=0.0,
-            precompute_ref_log_probs=True,
-            gradient_checkpointing=False,
-            disable_dropout=True,
-            bf16=False,
-            use_cpu=True,
-            report_to="none",
-            disable_tqdm=True,
-            max_length=None,
-        )
-        trainer: Any = trl.DPOTrainer(
+        config = trl_config(folder, **own if as_it_comes else {})
+        trainer: Any = DPOTrainer(
             model, None, config, processing_class=tokenizer, train_dataset=Dataset.from_list([row])
         )
     inputs = trainer.data_collator(_examples(model, tokenizer, pairs, bf16))
     optimizer = trainer.create_optimizer()
 
     def step() -> dict[str, float]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16 or as_it_comes):
             loss = trainer.compute_loss(trainer.model, inputs)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), CLIP)

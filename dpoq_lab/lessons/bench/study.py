@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -11,6 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from dpoq_lab import models, smollm2
 from dpoq_lab.encoding import EncodedPair, Response, collate, encode_pairs, pad_id
 from dpoq_lab.lessons.bench.race import Race, run
+from dpoq_lab.lessons.bench.setup import setup_race
+from dpoq_lab.lessons.bench.starts import solver, starts
 from dpoq_lab.lessons.bench.steps import step_race
 from dpoq_lab.lessons.study import Study
 from dpoq_lab.losses import score
@@ -32,15 +36,19 @@ class Size:
     steps: dict[str, tuple[int, tuple[tuple[int, int], ...]]]
     widths: dict[str, tuple[int, ...]]
     tokens: int  # that a beam may write
+    pairs: int  # of a set-up
+    horizons: tuple[int, ...]  # of the solver's trees, the smallest first
 
 
 SIZES = {
-    "ci": Size(1, {"tiny": (2, ((5, 3),))}, {"tiny": (2,)}, 4),
+    "ci": Size(1, {"tiny": (2, ((5, 3),))}, {"tiny": (2,)}, 4, 40, (4, 6)),
     "laptop": Size(
         5,
         {"tiny": (32, ((32, 16), (16, 32))), "SmolLM2": (4, ((64, 64),))},
         {"tiny": (2, 5, 10, 20), "SmolLM2": (2, 5)},
         24,
+        2000,
+        (14, 17, 20, 23),
     ),
 }
 
@@ -74,6 +82,30 @@ def steps(size: Size, rounds: int) -> Iterator[dict]:
                 yield step_race(work, model, tokenizer, pairs, rounds, bf16)
         work = f"DPO step, {name} fp32, {n} real pairs"
         yield step_race(work, model, tokenizer, real_pairs(tokenizer, n), rounds)
+        if name == "tiny":
+            pairs = real_pairs(tokenizer, n)
+            yield step_race(work, model, tokenizer, pairs, rounds, theirs_as_they_come=True)
+
+
+def setups(size: Size, rounds: int) -> Iterator[dict]:
+    """From a file of pairs to the first step done, against TRL's."""
+    model, tokenizer = models.load("tiny")
+    told = [pair.to_record() for pair in usable_pairs(data_folder() / "courtesy" / "train.jsonl")]
+    records = list(islice(cycle(told), size.pairs))
+    for warm in (False, True):
+        with TemporaryDirectory() as folder:
+            yield run(setup_race(model, tokenizer, records, Path(folder), rounds + 1, warm), rounds)
+
+
+def exact(size: Size, rounds: int) -> Iterator[dict]:
+    """The exact solver by the size of its tree, and with nature in a third of the states."""
+    for nature in (0.0, 1 / 3):
+        yield from solver(size.horizons, nature, rounds)
+
+
+def cold(size: Size, rounds: int) -> Iterator[dict]:
+    """What a user waits for before anything is computed."""
+    yield from starts(["-c", "import trl; trl.DPOTrainer"], "import of TRL's trainer", rounds)
 
 
 def beams(size: Size, rounds: int) -> Iterator[dict]:
@@ -129,7 +161,7 @@ def _there(by_model: dict) -> Iterator[tuple]:
     return ((name, given) for name, given in by_model.items() if name == "tiny" or smollm2.is_cached())
 
 
-WORKS: tuple[Callable[[Size, int], Iterator[dict]], ...] = (steps, beams, scoring)
+WORKS: tuple[Callable[[Size, int], Iterator[dict]], ...] = (steps, setups, beams, scoring, exact, cold)
 
 
 def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
@@ -144,17 +176,18 @@ def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
 
 
 def table(rows: list[dict]) -> str:
-    """Ratios above 1 are in our favour; `apart` is how far the results part."""
-    head = ("work", "peer", "CPU ratio", "least to most", "wall ratio", "ours MiB", "theirs MiB", "apart")
+    """CPU seconds, and ratios of CPU and wall time, above 1 in our favour; `apart` is how far results part."""
+    head = ("work", "peer", "ours s", "theirs s", "ratio", "least to most", "wall", "MiB", "theirs", "apart")
     return text_table([head, *map(_shown, rows)])
 
 
 def _shown(row: dict) -> tuple[str, ...]:
     low, high = row["ratio_cpu_spread"]
     peaks = [f"{row[f'{name}_peak'] or 0:,.0f}" for name in ("ours", "theirs")]
+    seconds = [f"{row[f'{name}_cpu']:.3g}" for name in ("ours", "theirs")]
     ratios = f"{row['ratio_cpu']:.2f}", f"{low:.2f} to {high:.2f}", f"{row['ratio_wall']:.2f}"
     agreed = "" if row["apart"] <= row["close"] else " (not equal)"
-    return (row["work"], row["peer"], *ratios, *peaks, f"{row['apart']:.1e}{agreed}")
+    return (row["work"], row["peer"], *seconds, *ratios, *peaks, f"{row['apart']:.1e}{agreed}")
 
 
 STUDY = Study("speed beside peers: TRL, transformers, plain forward passes", measure, SIZES)

@@ -1,0 +1,98 @@
+"""From a file of pairs to the first step done: read, tokenise, score the reference, step; against TRL's.
+
+Cold, every turn has the pairs in another order, so that neither side finds what it kept of an earlier one.
+"""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from dpoq_lab import reference_cache
+from dpoq_lab.encoding import encode_pairs, pad_id
+from dpoq_lab.lessons.bench.race import Race
+from dpoq_lab.lessons.bench.steps import LR, trl_config
+from dpoq_lab.objectives import DPO
+from dpoq_lab.preferences import usable_pairs
+from dpoq_lab.training import Settings, train
+
+BETA, BATCH, MAX_LENGTH = 0.1, 32, 512
+
+
+class FirstStepDone(Exception):
+    """Stops a run of ours."""
+
+
+def setup_race(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    records: list[dict],
+    folder: Path,
+    turns: int,
+    warm: bool,
+) -> Race:
+    """`turns` files of the records are written first; `warm`, both sides have done the same file before."""
+    files = _files(records, folder / ("warm" if warm else "cold"), 1 if warm else turns)
+    ways = (_ours(model, tokenizer), _theirs(model, tokenizer))
+    ours, theirs = (_in_turn(way, files) for way in ways)
+    work = f"{len(records):,} pairs to the first step, {'again' if warm else 'cold'}"
+    return Race(work, "TRL", ours, theirs, lambda a, b: (a - b).abs().max().item(), 1e-3)
+
+
+def _files(records: list[dict], folder: Path, n: int) -> list[Path]:
+    folder.mkdir()
+    files = []
+    for k in range(n):
+        order = Random(f"set-up {k}").sample(records, len(records))
+        files.append(folder / f"{k}.jsonl")
+        files[-1].write_text("".join(json.dumps(record) + "\n" for record in order), encoding="utf-8")
+    return files
+
+
+def _in_turn(way: Callable[[Path], Tensor], files: list[Path]) -> Callable[[], Tensor]:
+    turn = count()
+    return lambda: way(files[next(turn) % len(files)])
+
+
+def _ours(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Callable[[Path], Tensor]:
+    """The summed log pi_ref of every reply, (n, 2), in the order of the file."""
+
+    def stop(_: dict) -> None:
+        raise FirstStepDone
+
+    def way(path: Path) -> Tensor:
+        pairs = encode_pairs(tokenizer, usable_pairs(path), MAX_LENGTH, whole_yield=True).pairs
+        settings = Settings(DPO(BETA), LR, len(pairs) // BATCH + 1, BATCH, BATCH)
+        keep = path.with_suffix(".safetensors")
+        try:
+            train(deepcopy(model), pairs, pad_id(tokenizer), settings, on_log=stop, progress=False, keep=keep)
+        except FirstStepDone:
+            found = reference_cache.read(keep) or {}
+        return torch.stack([torch.stack([side.sum() for side in found[i]]) for i in sorted(found)])
+
+    return way
+
+
+def _theirs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Callable[[Path], Tensor]:
+    def way(path: Path) -> Tensor:
+        from datasets import Dataset
+        from trl import DPOTrainer
+
+        lines = path.read_text(encoding="utf-8").splitlines()
+        config = trl_config(path.with_suffix(""), max_steps=1, per_device_train_batch_size=BATCH)
+        rows = Dataset.from_list([json.loads(line) for line in lines])
+        trainer: Any = DPOTrainer(
+            deepcopy(model), None, config, processing_class=tokenizer, train_dataset=rows
+        )
+        trainer.train()
+        columns = (trainer.train_dataset[f"ref_{side}_logps"] for side in ("chosen", "rejected"))
+        return torch.tensor([list(column) for column in columns]).T
+
+    return way

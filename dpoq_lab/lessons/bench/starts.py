@@ -1,0 +1,59 @@
+"""Cold starts, each in a process of its own, and the exact solver by the node."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from dpoq_lab.lessons.bench.race import Cost, cost, record
+from dpoq_lab.theory.soft_bellman import solve
+from dpoq_lab.theory.token_mdp import random_reward, random_tree
+
+SCORE = """
+import dpoq_lab as dq
+pair = {"prompt": [{"role": "user", "content": "May I?"}], "chosen": "Yes, please.", "rejected": "No."}
+dq.score("tiny", "tiny", [pair])
+"""
+STARTS = {
+    "import dpoq_lab": ["-c", "import dpoq_lab"],
+    "dpoq-lab --help": ["-m", "dpoq_lab", "--help"],
+    "dq.score of a pair on tiny, from a cold start": ["-c", SCORE],
+}
+
+
+def starts(peer: list[str], name: str, rounds: int) -> Iterator[dict]:
+    """Each start against the `peer`, the bare interpreter's own taken off both."""
+    for work, arguments in STARTS.items():
+        ours, theirs = [], []
+        for _ in range(rounds):
+            bare, *both = (_process(each) for each in (["-c", ""], arguments, peer))
+            for costs, spent in zip((ours, theirs), both, strict=True):
+                times = (max(each, 1e-3) for each in (spent.cpu - bare.cpu, spent.wall - bare.wall))
+                costs.append(Cost(*times, spent.peak))
+        yield record(work, name, ours, theirs, {"apart": 0.0, "close": 0.0})
+
+
+def _process(arguments: list[str]) -> Cost:
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"python {' '.join(arguments)} ended with {process.returncode}")
+    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - started, used.ru_maxrss / 1024)
+
+
+def solver(horizons: tuple[int, ...], nature: float, rounds: int) -> Iterator[dict]:
+    """Seconds of solving a million nodes of each larger tree against those of the smallest one."""
+    smallest, *larger = (random_tree(3, horizon, 0.5, seed=0, nature=nature) for horizon in horizons)
+    for mdp in larger:
+        costs = [], []
+        for _ in range(rounds):
+            for tree, found in zip((mdp, smallest), costs, strict=True):
+                r, scale = random_reward(tree, seed=1), 1e6 / tree.n_states
+                spent, _ = cost(lambda tree=tree, r=r: solve(tree, r))
+                found.append(Cost(spent.cpu * scale, spent.wall * scale, spent.peak))
+        kind = ", a third of them chance" if nature else ""
+        work = f"solve a million nodes, tree of {mdp.n_states:,}{kind}"
+        yield record(work, f"tree of {smallest.n_states:,}", *costs, {"apart": 0.0, "close": 0.0})
