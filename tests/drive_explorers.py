@@ -18,7 +18,7 @@ from random import Random
 
 import numpy as np
 import psutil
-from lab_browser import STEP, TOLERATED, opened, running_browser, running_lab, settle, throttle
+from lab_browser import LESSON, STEP, TOLERATED, opened, running_browser, running_lab, settle, throttle
 from playwright.sync_api import Error, Locator
 
 from dpoq_lab.views.tables import text_table
@@ -320,12 +320,12 @@ def lesson_storm(lesson, every, random, seconds):
     """Warm up by a move of each control, then compare memory before and after the random ones."""
     for control in every:
         control.move()
-    settle(lesson.page)
+    settle(lesson.page, LESSON)  # models may have moves waiting
     before, moves, deadline = memory(lesson.page), 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         random.choice(every).move()
         moves += 1
-    settle(lesson.page)
+    settle(lesson.page, LESSON)
     after = memory(lesson.page)
     errors = [text for text in lesson.page.evaluate("kernelErrors") if TOLERATED not in text]
     problems = lesson.problems + errors + undrawn(lesson)

@@ -242,9 +242,9 @@ def run_all(page):
     assert page.evaluate("window.finished") == "done"
 
 
-def settle(page):
+def settle(page, patience=STEP):
     """Return when the kernel has nothing left to do and has been silent for half a second."""
-    page.wait_for_function("busy === 0 && Date.now() - heard > 500", timeout=STEP * 1000)
+    page.wait_for_function("busy === 0 && Date.now() - heard > 500", timeout=patience * 1000)
 
 
 def execute(page, code):
