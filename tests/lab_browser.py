@@ -113,10 +113,15 @@ def environment(home):
 
 
 @contextmanager
-def running_lab(home):
-    """The address of a JupyterLab started as `dpoq-lab` starts it; its files go to the folder `home`."""
-    (home / "config" / "labconfig").mkdir(parents=True)
-    (home / "config" / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
+def running_lab(home, without=()):
+    """The address of a JupyterLab started as `dpoq-lab` starts it; its files go to the folder `home`.
+
+    `without` names extensions that are switched off.
+    """
+    config = home / "config" / "labconfig"
+    config.mkdir(parents=True)
+    (config / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
+    (config / "page_config.json").write_text(json.dumps({"disabledExtensions": dict.fromkeys(without, True)}))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -237,9 +242,9 @@ def run_all(page):
     assert page.evaluate("window.finished") == "done"
 
 
-def settle(page):
+def settle(page, patience=STEP):
     """Return when the kernel has nothing left to do and has been silent for half a second."""
-    page.wait_for_function("busy === 0 && Date.now() - heard > 500", timeout=STEP * 1000)
+    page.wait_for_function("busy === 0 && Date.now() - heard > 500", timeout=patience * 1000)
 
 
 def execute(page, code):

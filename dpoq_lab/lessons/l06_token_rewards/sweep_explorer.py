@@ -1,6 +1,7 @@
 """How credit sharpens: stored DPO runs by beta, pairs and steps, and one more trained live beside them."""
 
 import ipywidgets as widgets
+from traitlets import Bunch, validate
 from transformers import PreTrainedModel
 
 from dpoq_lab.intervals import plus_minus
@@ -59,6 +60,14 @@ def sweep_figure(
     )
 
 
+class _Steps(widgets.SelectionSlider):
+    """A slider that stands at its last option if they became fewer while a move of it was on its way."""
+
+    @validate("index")
+    def _validate_index(self, proposal: Bunch) -> int:
+        return min(proposal.value, len(self.options) - 1)
+
+
 class CreditExplorer(Styled):
     """`axis` and `step` choose a stored run, `measure` what is drawn, `reply` whose tokens are shown.
 
@@ -70,7 +79,7 @@ class CreditExplorer(Styled):
         self._record = stored_record("order-notes-sweep", "sweep")
         self._by_point = {Point(**row["point"]): row for row in self._record["points"]}
         self.axis = widgets.ToggleButtons(options=list(AXES), description="along")
-        self.step = widgets.SelectionSlider(options=_options("beta"), description="value")
+        self.step = _Steps(options=_options("beta"), description="value")
         self.measure = widgets.Dropdown(options=MEASURES, description="measure")
         self.reply = widgets.Dropdown(
             options=[(f"reply {i + 1}", i) for i in range(SHOWN)], description="tokens of"

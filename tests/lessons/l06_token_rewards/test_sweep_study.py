@@ -60,6 +60,13 @@ def test_what_the_lesson_says_of_the_sweep():
     assert at("kl_ref_pi_sum", beta=0.1)[0] > 5 * at("kl_ref_pi_sum", beta=3.0)[0]
 
 
+def test_a_late_move_beyond_the_fewer_values_of_another_axis_goes_to_the_last_of_them(explorer):
+    explorer.axis.value = "pairs"
+    explorer.step.set_state({"index": len(AXES["beta"]) - 1})  # as a page that has not heard of it does
+    assert explorer.step.value == AXES["pairs"][-1]
+    assert explorer.picture.data["chosen"].x == [len(AXES["pairs"]) - 1]
+
+
 def test_moving_the_sliders_moves_the_marker_the_reading_and_the_tokens(explorer):
     assert {"0.1", "0.25", "0.5", "1.0", "3.0"} <= set(texts(explorer.picture.figure))
     before = explorer.view.value
