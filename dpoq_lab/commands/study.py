@@ -22,6 +22,7 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "next-word": "l09_proxy_tuning.next_word",
     "reasoning": "l10_reasoning.study",
     "dialogue": "l11_multi_turn.study",
+    "dialogue-pairs": "l11_multi_turn.more_pairs",
     "agents": "l12_agents.study",
     "systems": "l13_multi_model.study",
     "causes": "l14_your_own_model.study",
