@@ -25,6 +25,7 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "dialogue-pairs": "l11_multi_turn.more_pairs",
     "agents": "l12_agents.study",
     "systems": "l13_multi_model.study",
+    "freezing": "l13_multi_model.freezing_study",
     "causes": "l14_your_own_model.study",
     "bench": "bench.study",
 }
