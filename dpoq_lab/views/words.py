@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dpoq_lab.views.charts import bar, exact_ticks, label, line
+from dpoq_lab.views.charts import LETTER, bar, exact_ticks, label, line
 from dpoq_lab.views.token_view import colour_share, signed
 
 Word = tuple[str, float | None]  # a word and its r_hat; None: an observation, not scored
@@ -24,9 +24,12 @@ def share_bars(
         top = y + k * ROW
         parts.append(label(LEFT - 10, top + 17, name, "end", "word"))
         parts.append(bar(LEFT, top + 3, WIDE * rate, 18, "ink" if name == "optimum" else "more"))
-        parts.append(exact_ticks([LEFT + WIDE * share for share in exact], top + 12))
-        at = LEFT + WIDE * max(rate, written, *exact) + 10
-        parts.append(label(at, top + 17, f"{rate:.2f}{notes.get(name, '')}"))
+        ticks, said = [LEFT + WIDE * share for share in exact], f"{rate:.2f}{notes.get(name, '')}"
+        parts.append(exact_ticks(ticks, top + 12))
+        at = LEFT + WIDE * max(rate, written) + 10
+        for tick in sorted(ticks):  # one that would stand in the text
+            at = max(at, tick + 10) if tick < at + LETTER * len(said) + 4 else at
+        parts.append(label(at, top + 17, said))
     bottom, x = y + len(rates) * ROW, LEFT + WIDE * written
     parts.append(line(x, y - 4, x, bottom, "dpoq-zero"))
     parts.append(label(x, bottom + 13, f"pi_ref {written:.2f}", "middle", "small quiet"))
