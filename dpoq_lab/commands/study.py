@@ -22,8 +22,10 @@ STUDIES = {  # name -> the module under `lessons` that holds it
     "next-word": "l09_proxy_tuning.next_word",
     "reasoning": "l10_reasoning.study",
     "dialogue": "l11_multi_turn.study",
+    "dialogue-pairs": "l11_multi_turn.more_pairs",
     "agents": "l12_agents.study",
     "systems": "l13_multi_model.study",
+    "freezing": "l13_multi_model.freezing_study",
     "causes": "l14_your_own_model.study",
     "bench": "bench.study",
 }

@@ -1,8 +1,8 @@
 """The paper's claims: where each is shown, how exactly, and how it came out.
 
 `data/claims.toml` has them; `python -m dpoq_lab.lessons.claims` writes the page `data/claims.md`. A claim
-names a cell ('NN/cell id'), a test ('file::name'), a tolerance, its state, and perhaps a figure: run, record
-and the keys to a row over seeds. A test follows them all.
+names a cell ('NN/cell id'), a test ('file::name'), a tolerance, its state, the reason if that is `open`, and
+perhaps a figure: run, record and the keys to a row over seeds. A test follows them all.
 """
 
 import tomllib
@@ -45,8 +45,13 @@ def page() -> str:
         for c in known
     ]
     lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    without = "".join(f"- {what}: {why}.\n" for what, why in missing.items())
-    return f"{HEAD}{lines}\nWithout a cell:\n\n{without}"
+    reasons = {c["says"]: c["reason"] for c in known if c["state"] == "open"}
+    return f"{HEAD}{lines}\nOpen:\n\n{_listed(reasons)}\nWithout a cell:\n\n{_listed(missing)}"
+
+
+def _listed(reasons: dict[str, str]) -> str:
+    """A line for each thing and its reason."""
+    return "".join(f"- {what}: {why}.\n" for what, why in reasons.items())
 
 
 if __name__ == "__main__":

@@ -280,6 +280,12 @@ def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
     return f'<rect class="dpoq-bar fill {colour}" {place}/>'
 
 
+def exact_ticks(places: Sequence[float], y: float) -> str:
+    """Upright ticks beside what was measured at y: the first place above it in ink, the second below."""
+    ends = zip(places, ((y - 13, y - 2, "ink"), (y + 2, y + 13, "less")), strict=False)
+    return "".join(line(x, top, x, bottom, f"dpoq-whisker {colour}") for x, (top, bottom, colour) in ends)
+
+
 _SHAPES = {
     "circle": "M-{r} 0a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0z",
     "diamond": "M0 -{d1}L{d1} 0L0 {d1}L-{d1} 0z",

@@ -1,12 +1,14 @@
 """Results over seeds as a picture: a row a condition, a panel a measure, means, intervals and seeds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from dpoq_lab.views.charts import LETTER, MORE, Axis, axis, label, line, symbol
+from dpoq_lab.views.charts import LETTER, MORE, Axis, axis, exact_ticks, label, line, symbol
 from dpoq_lab.views.figures import Figure
 
-Found = dict  # mean, half_95 and values of `over_seeds`, or mean and interval_95
+Found = (
+    dict  # mean, half_95 and values of `over_seeds`, or mean and interval_95; perhaps `exact`, {what: value}
+)
 ROW, PANEL, GAP, NUMBER = 27, 210, 26, 52  # pixels; NUMBER is what a mean as text takes
 
 
@@ -15,7 +17,8 @@ def whisker_figure(
 ) -> Figure:
     """Rows of named measures, (name, {measure: found}); a row without measures is a heading.
 
-    `columns` maps the measures drawn to their titles. `data` has the rows by name.
+    `columns` maps the measures drawn to their titles. One or two `exact` values are ticks, named below; they
+    are the same things in every row. `data` has the rows by name.
     """
     left = 16 + LETTER * max(len(name) for name, _ in rows)
     bottom = 30 + ROW * len(rows)
@@ -27,8 +30,13 @@ def whisker_figure(
         at = left + k * (PANEL + GAP + NUMBER)
         known = [end for _, found in rows if measure in found for end in _ends(found[measure])]
         body.append(_panel(rows, measure, title, axis(title, known), at, bottom))
-    width = left + len(columns) * (PANEL + GAP + NUMBER)
-    return Figure("".join(body), width, bottom + 26, alt, reading, dict(rows))
+    width, height = left + len(columns) * (PANEL + GAP + NUMBER), bottom + 26
+    if exact := {what: 0 for _, found in rows for one in found.values() for what in one.get("exact", {})}:
+        sides = zip(("upper", "lower"), exact, strict=False)
+        said = "; ".join(f"{side} tick: {what}" for side, what in sides)
+        body.append(label(left, height + 16, said, "start", "small"))
+        height += 24
+    return Figure("".join(body), width, height, alt, reading, dict(rows))
 
 
 def with_interval(found: dict, score: str) -> Found:
@@ -36,8 +44,13 @@ def with_interval(found: dict, score: str) -> Found:
     return {"mean": found[score], "interval_95": found[f"{score}_interval_95"]}
 
 
+def with_exact(row: Mapping[str, Found], exact: Mapping[str, Mapping[str, float]]) -> dict[str, Found]:
+    """A row of this picture with exact values of its measures, {what: {measure: value}}, as ticks."""
+    return {m: found | {"exact": {what: of[m] for what, of in exact.items()}} for m, found in row.items()}
+
+
 def _ends(found: Found) -> list[float]:
-    return [found["mean"], *_interval(found), *found.get("values", [])]
+    return [found["mean"], *_interval(found), *found.get("values", []), *found.get("exact", {}).values()]
 
 
 def _interval(found: Found) -> tuple[float, float]:
@@ -68,11 +81,15 @@ def _panel(
 
 def _row(found: Found, x: Axis, left: float, y: float) -> str:
     low, high, mean = (left + PANEL * x.share(v) for v in (*_interval(found), found["mean"]))
-    seeds = [left + PANEL * x.share(v) for v in found.get("values", [])]
+    seeds, exact = (
+        [left + PANEL * x.share(v) for v in known]
+        for known in (found.get("values", []), found.get("exact", {}).values())
+    )
     whisker = f"M{low:.1f} {y - 5:.1f}v10M{high:.1f} {y - 5:.1f}v10M{low:.1f} {y:.1f}H{high:.1f}"
     return (
         "".join(symbol(px, y, MORE, 2.5, "dpoq-seed fill") for px in seeds)
         + f'<path class="dpoq-whisker more" d="{whisker}"/>'
+        + exact_ticks(exact, y)
         + symbol(mean, y, MORE)
         + label(left + PANEL + 8, y + 5, f"{found['mean']:.2f}".replace("-", "\u2212"), "start", "small")
     )

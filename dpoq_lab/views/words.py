@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dpoq_lab.views.charts import bar, label, line
+from dpoq_lab.views.charts import LETTER, bar, exact_ticks, label, line
 from dpoq_lab.views.token_view import colour_share, signed
 
 Word = tuple[str, float | None]  # a word and its r_hat; None: an observation, not scored
@@ -10,15 +10,26 @@ SEEN = "not scored"
 LEFT, WIDE, ROW, CELL, HIGH, LIMIT = 184, 420, 34, 96, 46, 2.0  # pixels; LIMIT in nats
 
 
-def share_bars(rates: Mapping[str, float], notes: Mapping[str, str], written: float, y: float) -> str:
-    """A bar a policy for how often it does something, with a note; a line at the reference's `written`."""
+def share_bars(
+    rates: Mapping[str, float],
+    notes: Mapping[str, str],
+    written: float,
+    y: float,
+    exact: Sequence[float] = (),
+) -> str:
+    """A bar a policy for how often it does something, with a note; a line at the reference's `written`, and
+    on every bar the ticks of one or two `exact` shares."""
     parts = []
     for k, (name, rate) in enumerate(rates.items()):
         top = y + k * ROW
         parts.append(label(LEFT - 10, top + 17, name, "end", "word"))
         parts.append(bar(LEFT, top + 3, WIDE * rate, 18, "ink" if name == "optimum" else "more"))
+        ticks, said = [LEFT + WIDE * share for share in exact], f"{rate:.2f}{notes.get(name, '')}"
+        parts.append(exact_ticks(ticks, top + 12))
         at = LEFT + WIDE * max(rate, written) + 10
-        parts.append(label(at, top + 17, f"{rate:.2f}{notes.get(name, '')}"))
+        for tick in sorted(ticks):  # one that would stand in the text
+            at = max(at, tick + 10) if tick < at + LETTER * len(said) + 4 else at
+        parts.append(label(at, top + 17, said))
     bottom, x = y + len(rates) * ROW, LEFT + WIDE * written
     parts.append(line(x, y - 4, x, bottom, "dpoq-zero"))
     parts.append(label(x, bottom + 13, f"pi_ref {written:.2f}", "middle", "small quiet"))

@@ -6,7 +6,11 @@ from collections import Counter
 
 import pytest
 
+from dpoq_lab.intervals import plus_minus
 from dpoq_lab.lessons.claims import STATES, claims, figure_of, page
+from dpoq_lab.lessons.l07_search.figures import drop_figure
+from dpoq_lab.lessons.l08_reference_policy.study import RULES, mostly_right
+from dpoq_lab.lessons.study import stored_record
 from dpoq_lab.paths import data_folder, kit_folder
 
 CLAIMS, WITHOUT = claims()
@@ -36,6 +40,19 @@ def test_its_state_is_one_of_four_and_a_measured_one_says_over_what(claim):
     if claim["state"] == "shown exactly":
         assert float(claim["tolerance"]) <= 1e-4
     assert ("figure" not in claim) or "±" in figure_of(claim)
+    assert bool(claim.get("reason")) == (claim["state"] == "open")
+
+
+def test_the_reasons_say_what_the_records_do():
+    beams, sign = (claim["reason"] for claim in CLAIMS if claim["state"] == "open")
+    drops = drop_figure(stored_record("order-notes-search", "search")["underfitted"]).data
+    for beta in (0.1, 0.5):
+        found = drops[f"DPO, beta {beta} less SFT"]["drop"]
+        assert f"{plus_minus(found, '+')} at" in beams
+    table = stored_record("order-notes-reference", "reference")["table"]
+    right = {name: mostly_right(table, rule) for name, rule in RULES.items()}
+    assert f"more than {max(right.values())} of the {len(table)} runs" in sign
+    assert f"(always below 0) in {right['always below 0']}" in sign
 
 
 def test_the_page_is_what_the_claims_say():

@@ -3,7 +3,7 @@
 import pytest
 from hand_made import drawing, elements, texts
 
-from dpoq_lab.views.whiskers import PANEL, whisker_figure, with_interval
+from dpoq_lab.views.whiskers import PANEL, whisker_figure, with_exact, with_interval
 
 ROWS = [
     ("a kind", {}),
@@ -40,6 +40,23 @@ def test_an_interval_that_is_not_symmetric_is_drawn_as_it_is():
     low, high = (float(part) for part in (whisker.get("d")[1:].split()[0], whisker.get("d").split("H")[1]))
     [*_, dot] = elements(FIGURE, "path", "dpoq-dot")
     assert (across(dot) - low) / (high - low) == pytest.approx(1 / 2.5, abs=0.01)
+
+
+def test_exact_values_are_ticks_within_the_axis_and_are_named():
+    """Of one panel 0 to 4 and 6%: 4 lies 0.06 / 1.12 from its end, 2 in the middle."""
+    row = with_exact(
+        {"m": {"mean": 0.0, "half_95": 0.0}}, {"best": {"m": 4.0, "k": 1.0}, "limit": {"m": 2.0}}
+    )
+    assert row == {"m": {"mean": 0.0, "half_95": 0.0, "exact": {"best": 4.0, "limit": 2.0}}}
+    figure = whisker_figure([("head", {}), ("one", row)], {"m": "measure"}, "alt", "reading")
+    ticks = [line for line in drawing(figure.svg()) if "whisker ink" in line or "whisker less" in line]
+    left, end = 48.8, 48.8 + PANEL * 1.06 / 1.12
+    assert ticks == [
+        f"path dpoq-whisker ink M{end:.1f} 58.0L{end:.1f} 69.0",
+        f"path dpoq-whisker less M{left + PANEL / 2:.1f} 73.0L{left + PANEL / 2:.1f} 84.0",
+    ]
+    assert texts(figure)[-1] == "upper tick: best; lower tick: limit"
+    assert figure.height == 30 + 2 * 27 + 26 + 24
 
 
 TWO = [

@@ -54,6 +54,25 @@ def test_bars_whole():
     assert drawing(drawn) == BARS.strip("\n").split("\n")
 
 
+def test_exact_shares_are_ticks_on_every_bar_and_the_number_clears_them():
+    """The first above the middle of the bar, in ink, the second below."""
+    plain, drawn = (
+        drawing(share_bars({"optimum": 0.5, "policy": 0.25}, {}, 0.4, 100, exact))
+        for exact in ((), (0.9, 0.45))
+    )
+    assert [line for line in drawn if "whisker" in line] == [
+        "path dpoq-whisker ink M562.0 99.0L562.0 110.0",
+        "path dpoq-whisker less M373.0 114.0L373.0 125.0",
+        "path dpoq-whisker ink M562.0 133.0L562.0 144.0",
+        "path dpoq-whisker less M373.0 148.0L373.0 159.0",
+    ]
+    assert "text 404.0 117.0 start  | 0.50" in drawn  # behind its bar: the tick at 562 is far
+    assert "text 383.0 151.0 start  | 0.25" in drawn  # and here behind the tick
+    near = drawing(share_bars({"policy": 0.25}, {}, 0.4, 100, (0.47, 0.41)))
+    assert "text 391.4 117.0 start  | 0.25" in near  # behind both
+    assert len(drawn) == len(plain) + 4
+
+
 WORDS = """
 text 174.0 38.0 end word | name
 rect fill more 0.11 184.0 10.0 96 46

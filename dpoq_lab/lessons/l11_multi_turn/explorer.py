@@ -11,6 +11,7 @@ from dpoq_lab.lessons.l11_multi_turn.picture import map_figure
 from dpoq_lab.lessons.l11_multi_turn.theory import (
     ASKS,
     Dialogue,
+    asks_first,
     at_once,
     averaged,
     by_regret,
@@ -40,6 +41,10 @@ WAYS: dict[str, Way] = {
     "own user, luck learned": dpo_with_learned_luck,
     "single turn": lambda talk: dpo(talk, at_once(talk)),
     "own user, a hasty writer's pairs": lambda talk: dpo(talk, hasty(talk, realised(talk))),
+}
+EXACT = WAYS | {  # what each trained policy would be exactly: the writer, or population DPO on its labels
+    "SFT": lambda talk: talk.game.mdp.pi_ref,
+    "luck in the margin": optimum,
 }
 ALT = (
     "How often a trained policy asks first, and a conversation word by word: r_hat of messages, luck of users"
@@ -94,8 +99,8 @@ def with_one_user(explorer: AskExplorer) -> str | None:
 class TalkExplorer(Styled):
     """A conversation in which you are the user: the model says what it finds likeliest, you answer.
 
-    `policies` by name, all of the game of `table`. r_hat of a message is the policy's, against the writer;
-    value, skill and luck are those of pi*.
+    `policies` by their names in `EXACT`, all of the game of `table`. r_hat of a message is the policy's,
+    against the writer; value, skill and luck are those of pi*.
     """
 
     def __init__(self, policies: Mapping[str, PreTrainedModel], table: Table) -> None:
@@ -141,13 +146,24 @@ def _talk_figure(name: str, talk: Dialogue, pi: Levels, tokens: tuple[int, ...],
     split = parts_of(talk, at, 0 if right else 1)
     notes = {words[-1][0]: f"R {split['R']:+.1f}"}
     below = 34 + ROW + 46
+    exact = exactly_asks(name, talk)
+    upper, lower = (f"{what} {rate:.2f}" for what, rate in exact.items())
     parts = [label(2, 18, "How often it asks first", kind="word")]
-    parts.append(share_bars({name: float(pi[0][0, : talk.rules.bits].sum())}, {}, ASKS, 34))
+    parts.append(label(250, 18, f"upper tick: {upper}; lower tick: {lower}", kind="small"))
+    parts.append(share_bars({name: asks_first(talk, pi)}, {}, ASKS, 34, list(exact.values())))
     parts.append(label(2, below, "r_hat of each message, nats; what you say is no action", kind="word"))
     parts.append(word_row("", [words], below + 14, notes))
     shares = ", ".join(f"{part} {signed(value)}" for part, value in split.items() if part != "R")
     reading = f"{' '.join(word for word, _ in words)}: R = {signed(split['R'])} = {shares}."
-    return Figure("".join(parts), 960, below + HIGH + 24, ALT, reading, {"words": words} | split)
+    return Figure(
+        "".join(parts), 960, below + HIGH + 24, ALT, reading, {"words": words, "exact": exact} | split
+    )
+
+
+def exactly_asks(labels: str, talk: Dialogue) -> dict[str, float]:
+    """How often the optimum asks first, and what these labels lead to exactly."""
+    named = "the writer" if labels == "SFT" else "population DPO"
+    return {"the optimum": asks_first(talk, optimum(talk)), named: asks_first(talk, EXACT[labels](talk))}
 
 
 def parts_of(talk: Dialogue, at: int, outcome: int) -> dict[str, float]:

@@ -29,15 +29,16 @@ LABELS: tuple[Labels, ...] = ("own user", "rated on average", "regret", "luck in
 
 @dataclass(frozen=True)
 class Size:
-    """Conversations for the base, pairs, and the steps of each stage."""
+    """Conversations for the base, pairs, the steps of each stage, and the pairs of a step."""
 
     texts: int = 20_000
     pairs: int = 20_000
     steps: int = 300
+    batch: int = 64
 
 
 SIZES = {"ci": Size(500, 500, 5), "laptop": Size()}
-SFT_RATE, DPO_RATE, BATCH = 5e-3, 2e-3, 64
+SFT_RATE, DPO_RATE, TEXTS = 5e-3, 2e-3, 64  # TEXTS: conversations of a step of SFT
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def train_base(table: Table, size: Size, seed: int) -> PreTrainedModel:
     def loss(batch: np.ndarray) -> Tensor:
         return -said_log_probs(model, table, read[batch]).sum(dim=1).mean()
 
-    _fit(model, loss, len(read), Settings(SFT(), SFT_RATE, size.steps, BATCH, BATCH, seed=seed, decay=True))
+    _fit(model, loss, len(read), Settings(SFT(), SFT_RATE, size.steps, TEXTS, TEXTS, seed=seed, decay=True))
     return model.requires_grad_(False)
 
 
@@ -120,8 +121,8 @@ def train_dpo(
         chosen = ratios(pairs.chosen[batch], pairs.luck_chosen[batch])
         return dpo_loss(chosen, ratios(pairs.rejected[batch], pairs.luck_rejected[batch]), beta).mean()
 
-    n = len(pairs.chosen)
-    _fit(model, loss, n, Settings(DPO(beta), DPO_RATE, size.steps, BATCH, BATCH, seed=seed, decay=True))
+    n, batch = len(pairs.chosen), size.batch
+    _fit(model, loss, n, Settings(DPO(beta), DPO_RATE, size.steps, batch, batch, seed=seed, decay=True))
     return model.requires_grad_(False)
 
 

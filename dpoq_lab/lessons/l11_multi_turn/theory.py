@@ -197,6 +197,11 @@ def hasty(talk: Dialogue, pairs: Pairs, asks: float = 0.1) -> Pairs:
     return replace(pairs, weight=weight / weight.sum())
 
 
+def uniform(pairs: Pairs) -> Pairs:
+    """The same pairs and labels, every pair as often as another."""
+    return replace(pairs, weight=np.full(len(pairs.weight), 1 / len(pairs.weight)))
+
+
 def _pairs(
     talk: Dialogue, first: np.ndarray, second: np.ndarray, label: np.ndarray, weight: np.ndarray
 ) -> Pairs:

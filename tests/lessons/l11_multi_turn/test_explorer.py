@@ -2,17 +2,20 @@
 
 import numpy as np
 import pytest
+from hand_made import elements, texts
 
 from dpoq_lab import models
 from dpoq_lab.lessons.l11_multi_turn.explorer import (
     WAYS,
     AskExplorer,
     TalkExplorer,
+    exactly_asks,
     first_message,
     spoken,
     with_one_user,
 )
 from dpoq_lab.lessons.l11_multi_turn.language import table_of, tokenizer
+from dpoq_lab.lessons.l11_multi_turn.recipe import LABELS
 
 
 def asks(explorer):
@@ -65,7 +68,7 @@ def test_the_first_prediction_waits_for_one_user():
 @pytest.fixture
 def explorer():
     built = [models.build(tokenizer(), 16, 1, seed, initializer_range=0.1) for seed in range(2)]
-    return TalkExplorer({"own user": built[0], "other": built[1]}, table_of("harm"))
+    return TalkExplorer({"own user": built[0], "regret": built[1]}, table_of("harm"))
 
 
 def asking(talk, first=2.0, after=0):
@@ -94,6 +97,28 @@ def test_a_return_is_value_and_skill_and_luck(explorer, game):
     assert sum(data[part] for part in parts) == pytest.approx(data["R"], abs=1e-9)
     assert data["R"] in talk.outcomes
     assert data["words"][-1][0] in ("right", "wrong")
+
+
+def test_the_bar_of_asking_has_exact_ticks(explorer):
+    """At prior 0.85 and harm 32: the optimum in ink above 1.00, DPO on own users below at 0.41."""
+    exact = explorer.picture.data["exact"]
+    assert exact == pytest.approx({"the optimum": 1.0, "population DPO": 0.406}, abs=1e-3)
+    upper, lower = (elements(explorer.picture.figure, "path", kind) for kind in ("ink", "less"))
+    assert (upper[0].get("d"), lower[0].get("d")) == ("M603.9 33.0L603.9 44.0", "M354.6 48.0L354.6 59.0")
+    assert "upper tick: the optimum 1.00; lower tick: population DPO 0.41" in texts(explorer.picture.figure)
+    explorer.policy.value = "regret"
+    assert explorer.picture.data["exact"]["population DPO"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_trained_policies_would_be_exactly():
+    """The writer for SFT; with the whole luck in the margin the optimum."""
+    talk = table_of("harm").talks[4]
+    assert exactly_asks("SFT", talk) == pytest.approx({"the optimum": 0.755, "the writer": 0.4}, abs=1e-3)
+    for labels in LABELS:
+        found = exactly_asks(labels, talk)
+        assert found["the optimum"] == pytest.approx(0.755, abs=1e-3)
+        wanted = {"own user": 0.406, "single turn": 0.135}.get(labels, 0.755)
+        assert found["population DPO"] == pytest.approx(wanted, abs=1e-3)
 
 
 def test_who_is_asked_hears_the_truth_or_the_opposite(explorer, monkeypatch):
@@ -125,5 +150,5 @@ def test_the_second_prediction_waits_for_its_game(explorer):
     ):
         explorer.spoken = tokens
         assert first_message(explorer) == told
-    explorer.policy.value = "other"
+    explorer.policy.value = "regret"
     assert first_message(explorer) is None

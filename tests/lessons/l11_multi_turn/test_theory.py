@@ -1,7 +1,5 @@
 """Asking games: the trees by hand, the labels, and what population DPO makes of them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -21,6 +19,7 @@ from dpoq_lab.lessons.l11_multi_turn.theory import (
     realised,
     softer,
     two_bits,
+    uniform,
 )
 
 GAME_C = Rules((0.85, 0.15), 1, 0.15, wrong=-8.0, question=-0.3)
@@ -139,20 +138,18 @@ def test_softer_labels_have_the_same_optimum_and_come_nearer_to_it():
 def test_pairs_from_pi_ref_are_right_to_first_order_and_others_are_not():
     """The error of DPO in units of what the optimum moves, as the rewards get smaller."""
 
-    def error(scale, uniform):
+    def error(scale, whose=lambda pairs: pairs):
         rules = Rules((0.7, 0.3), 1, 0.1, right=scale, wrong=-scale, question=-0.2 * scale)
         talk = dialogue(rules)
-        pairs = realised(talk)
-        if uniform:
-            pairs = replace(pairs, weight=np.full(len(pairs.weight), 1 / len(pairs.weight)))
+        pairs = whose(realised(talk))
         best = optimum(talk)
         moved = asks_first(talk, best) - 0.4
         return abs(asks_first(talk, dpo(talk, pairs)) - asks_first(talk, best)) / abs(moved)
 
-    own = [error(scale, False) for scale in (1.0, 0.25, 0.0625)]
+    own = [error(scale) for scale in (1.0, 0.25, 0.0625)]
     assert own[2] < own[1] / 2 < own[0] / 4
     assert own[2] < 0.02
-    assert error(0.0625, True) > 0.05
+    assert error(0.0625, uniform) > 0.05
 
 
 def test_an_unmasked_user_says_what_the_model_wishes():

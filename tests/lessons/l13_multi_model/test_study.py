@@ -55,10 +55,10 @@ def test_what_the_lesson_says_of_the_stored_record():
     assert record["seeds"] == 5
     masked, wrong = record["tables"]["masked"], record["tables"]["blaming the wrong one"]
     mean = {name: {m: found["mean"] for m, found in row.items()} for name, row in masked.items()}
-    assert mean["joint"]["right"] - mean["base"]["right"] > 0.2
-    assert mean["joint"]["right"] - mean["refiner only"]["right"] > 0.08
+    assert mean["joint"]["right"] - mean["base"]["right"] > 0.25
+    assert mean["joint"]["right"] - mean["refiner only"]["right"] > 0.10
     assert mean["generator only, same words"]["obeyed"] - mean["base"]["obeyed"] > 0.07
-    assert mean["second round, fresh pairs"]["right"] > 0.8
+    assert mean["second round, fresh pairs"]["right"] > 0.85
     assert mean["second round, fresh pairs"]["clean"] > mean["base"]["clean"] - 0.02
     assert record["tables"]["who is to blame"]["joint"]["culprit found"]["mean"] > 0.85
     for theirs in ("base", "refiner only", "generator only, same words"):
