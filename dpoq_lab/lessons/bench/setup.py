@@ -23,7 +23,7 @@ from dpoq_lab.objectives import DPO
 from dpoq_lab.preferences import usable_pairs
 from dpoq_lab.training import Settings, train
 
-BETA, BATCH, MAX_LENGTH = 0.1, 32, 512
+BETA, BATCH, MAX_LENGTH = 0.1, 40, 512
 
 
 class FirstStepDone(Exception):
@@ -69,7 +69,7 @@ def _ours(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Callabl
 
     def way(path: Path) -> Tensor:
         pairs = encode_pairs(tokenizer, usable_pairs(path), MAX_LENGTH, whole_yield=True).pairs
-        settings = Settings(DPO(BETA), LR, len(pairs) // BATCH + 1, BATCH, BATCH)
+        settings = Settings(DPO(BETA), LR, len(pairs) // BATCH, BATCH, BATCH)
         keep = path.with_suffix(".safetensors")
         try:
             train(deepcopy(model), pairs, pad_id(tokenizer), settings, on_log=stop, progress=False, keep=keep)

@@ -176,7 +176,7 @@ def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
 
 
 def table(rows: list[dict]) -> str:
-    """CPU seconds, and ratios of CPU and wall time, above 1 in our favour; `apart` is how far results part."""
+    """CPU seconds, and ratios of CPU and wall time, above 1 in our favour; `apart`: how far results part."""
     head = ("work", "peer", "ours s", "theirs s", "ratio", "least to most", "wall", "MiB", "theirs", "apart")
     return text_table([head, *map(_shown, rows)])
 
