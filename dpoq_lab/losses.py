@@ -33,8 +33,8 @@ def log_probs(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def log_softmax_at(logits: Tensor, ids: Tensor) -> Tensor:
-    """log_softmax(logits)[ids], (B, R), without a second (B, R, n_actions) tensor."""
-    return logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
+    """log_softmax(logits)[ids], (B, R)."""
+    return logits.log_softmax(dim=-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1)
 
 
 def token_log_probs(model: nn.Module, batch: Batch) -> Tensor:

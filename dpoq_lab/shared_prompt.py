@@ -12,34 +12,42 @@ import torch
 from torch import Tensor, nn
 
 from dpoq_lab.encoding import Batch
-from dpoq_lab.losses import eval_mode, log_softmax_at, response_logits, token_log_probs
+from dpoq_lab.losses import eval_mode, response_logits, token_log_probs
 
 LogProbs = Callable[[nn.Module, Batch], Tensor]  # log pi of the actions, (B, R)
 
 
 def shared_logits(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """What predicts each token of n pairs, chosen rows first: (n, R_w, n_actions), (n, R_l, n_actions)."""
-    n = len(batch.response_ids) // 2
-    P, (R_w, R_l) = _prompt_length(batch), _lengths(batch)
-    seen = _row(batch.attention_mask, n, P, R_w, R_l).bool()
-    logits = model(
-        input_ids=_row(batch.input_ids, n, P, R_w, R_l),
-        attention_mask=_attention(seen, P, R_w),
-        position_ids=_row(batch.position_ids, n, P, R_w, R_l),
-        logits_to_keep=1 + R_w + R_l,  # the last prompt token predicts the first token of both
-        use_cache=False,
-    ).logits
-    return logits[:, :R_w].float(), torch.cat([logits[:, :1], logits[:, 1 + R_w : -1]], dim=1).float()
+    logits, (R_w, _) = _forward(model, batch), _lengths(batch)
+    return logits[:, :R_w], torch.cat([logits[:, :1], logits[:, 1 + R_w : -1]], dim=1)
 
 
 def shared_log_probs(model: nn.Module, batch: Batch) -> Tensor:
     """log pi(a_t | s_t) of the actions of n pairs, chosen rows first, (2n, R), in nats."""
-    found = torch.zeros(batch.response_ids.shape, device=batch.response_ids.device)
-    n = len(found) // 2
-    for rows, logits in zip((slice(n), slice(n, 2 * n)), shared_logits(model, batch), strict=True):
-        R = logits.shape[1]
-        found[rows, :R] = log_softmax_at(logits, batch.response_ids[rows, :R])
+    log_pi = _forward(model, batch).log_softmax(dim=-1)
+    n, (R_w, R_l) = len(log_pi), _lengths(batch)
+    ids = torch.cat([batch.response_ids[:n, :R_w], batch.response_ids[n:, :R_l]], dim=1)
+    places = torch.arange(R_w + R_l, device=ids.device)  # of the logits that predict each token
+    places[R_w] = 0
+    at_ids = log_pi.flatten(1).gather(1, places * log_pi.shape[-1] + ids)  # (n, R_w + R_l)
+    found = torch.zeros(batch.response_ids.shape, device=ids.device)
+    found[:n, :R_w], found[n:, :R_l] = at_ids[:, :R_w], at_ids[:, R_w:]
     return found.masked_fill(~batch.action_mask, 0.0)
+
+
+def _forward(model: nn.Module, batch: Batch) -> Tensor:
+    """The logits at the prompt's last token, which predicts the first of both, and at each response token:
+    (n, 1 + R_w + R_l, n_actions), float32."""
+    n, P, (R_w, R_l) = len(batch.response_ids) // 2, _prompt_length(batch), _lengths(batch)
+    seen = _row(batch.attention_mask, n, P, R_w, R_l).bool()
+    return model(
+        input_ids=_row(batch.input_ids, n, P, R_w, R_l),
+        attention_mask=_attention(seen, P, R_w),
+        position_ids=_row(batch.position_ids, n, P, R_w, R_l),
+        logits_to_keep=1 + R_w + R_l,
+        use_cache=False,
+    ).logits.float()
 
 
 def pair_logits(model: nn.Module, batch: Batch, share: bool) -> tuple[Tensor, Tensor]:

@@ -160,7 +160,7 @@ def test_where_all_tokens_are_actions_the_mask_is_that_of_the_padding(tiny, trai
     lengths = torch.tensor([len(pair.chosen.ids) for pair in train_pairs[:6]])
     padded = torch.arange(batch.response_ids.shape[1]) >= lengths.unsqueeze(1)
     logits = response_logits(tiny, batch)
-    unmasked = logits.gather(-1, batch.response_ids.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
+    unmasked = logits.log_softmax(-1).gather(-1, batch.response_ids.unsqueeze(-1)).squeeze(-1)
     assert torch.equal(token_log_probs(tiny, batch), unmasked.masked_fill(padded, 0.0))
 
 
