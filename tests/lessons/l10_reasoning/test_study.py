@@ -82,11 +82,13 @@ def base():
 
 
 def test_outcome_pairs_are_the_policys_own_and_differ_in_the_answer(base):
-    told = recipe.outcome_pairs(base, 6, 0)
-    assert len(told) == 6
+    told, judged = recipe.outcome_pairs(base, 6, 0)
+    assert len(told) == len(judged) == 6
+    assert judged == sorted(set(judged))
+    assert all(labels % recipe.CHAINS == 0 for labels in judged)  # a prompt that gave no pair was judged too
     assert all(is_right(walk, right) and not is_right(walk, wrong) for walk, right, wrong in told)
     assert all(any(wrong_steps(walk, stated(wrong))) for walk, _, wrong in told)
-    assert recipe.outcome_pairs(base, 6, 0) == told
+    assert recipe.outcome_pairs(base, 6, 0) == (told, judged)
     flipped = sum(
         pair.pair.chosen == wrong for pair, (_, _, wrong) in zip(recipe.shuffled(told, 2), told, strict=True)
     )
@@ -94,10 +96,13 @@ def test_outcome_pairs_are_the_policys_own_and_differ_in_the_answer(base):
 
 
 def test_step_pairs_share_a_prefix_and_end_without_eos(base):
-    told = recipe.outcome_pairs(base, 24, 1)
-    pairs = recipe.step_pairs(base, told, [1] * 24, 0)
-    assert pairs
-    for pair in pairs:
+    told, _ = recipe.outcome_pairs(base, 24, 1)
+    pairs, judged = recipe.step_pairs(base, told, [1] * 24, 0)
+    assert len(pairs) == len(judged) == 24
+    assert all(labels == 8 for pair, labels in zip(pairs, judged, strict=True) if pair is None)
+    assert {pair is None for pair in pairs} == {True, False}
+    assert min(judged) < 8  # the first continuation that serves is the last one judged
+    for pair in filter(None, pairs):
         assert pair.chosen.prompt_ids == pair.rejected.prompt_ids
         assert len(pair.chosen.prompt_ids) == 7 + 4
         assert len(pair.chosen.ids) == len(pair.rejected.ids) == 4
