@@ -145,4 +145,4 @@ def _reading(paths: Sequence[Path], n: int, last: bool) -> str:
     base, both, sft = (field_of(p.x[-1], p.y[-1]) for p in paths)
     others = base if base == both else f"{base} and {both}"
     ends = f"{paths[2].name} {sft}; from the two others {others}"
-    return f"The end: {ends}. Small marks: seeds."
+    return f"The end: {ends}. The larger an end mark, the larger KL(pi_ref, pi); small marks: seeds."

@@ -6,7 +6,8 @@ from dpoq_lab.lessons.check import Case, Exercise, checker
 
 
 def chain_outlook(wrong: list[int], slip: float, repair: float, beta: float) -> np.ndarray:
-    """V* before each step and the return after the last, (n + 1,); `wrong` (n,) is 1 where it ends wrong."""
+    """What was paid plus V* before each step and after the last, (n + 1,); `wrong` (n,) is 1 where it ends
+    wrong."""
     return _outlook(wrong, slip, repair, beta)
 
 
@@ -20,19 +21,19 @@ def _outlook(
     front: bool = True,
     lost: float = -1.0,
 ) -> np.ndarray:
-    V = np.zeros((len(wrong) + 1, 2))
-    V[-1] = [1.0, lost]
+    line = np.zeros((len(wrong) + 1, 2))
+    line[-1] = [1.0, lost]
     to_wrong = np.array([slip, 1 - repair])
     for t in reversed(range(len(wrong))):
-        right, broken = V[t + 1]
+        right, broken = line[t + 1]
         if mean:
-            V[t] = (1 - to_wrong) * right + to_wrong * broken
+            line[t] = (1 - to_wrong) * right + to_wrong * broken
         else:
-            V[t] = (beta if front else 1.0) * np.log(
+            line[t] = (beta if front else 1.0) * np.log(
                 (1 - to_wrong) * np.exp(right / beta) + to_wrong * np.exp(broken / beta)
             )
     states = [*wrong, wrong[-1]] if shift else [0, *wrong]
-    return np.array([V[t, state] for t, state in enumerate(states)])
+    return np.array([line[t, state] for t, state in enumerate(states)])
 
 
 def share_blamed(credit: np.ndarray, wrong: np.ndarray, law: np.ndarray) -> float:
@@ -104,7 +105,7 @@ EXERCISES = {
         CHAINS,
         [
             (
-                "that is the mean of what follows; V* is a log-mean-exp, beta log E exp(V*/beta).",
+                "that is the mean of what follows; V* is a log-mean-exp, beta log E exp((r + V*)/beta).",
                 lambda w, s, r, b: _outlook(w, s, r, b, mean=True),
             ),
             ("slip and repair are exchanged.", lambda w, s, r, b: _outlook(w, r, s, b)),
@@ -119,7 +120,7 @@ EXERCISES = {
             ),
             ("the return after the last step is missing.", lambda w, s, r, b: _outlook(w, s, r, b)[:-1]),
             (
-                "the last entry is what the reply pays, 1 or -1; here V* of an ended reply is that.",
+                "that is V*, 0 of an ended reply; the outlook has what was paid on top, at the end 1 or -1.",
                 lambda w, s, r, b: np.append(_outlook(w, s, r, b)[:-1], 0.0),
             ),
             (

@@ -83,7 +83,7 @@ class WalkExplorer(Styled):
         reading += f"{self.policy.value} {_most(self.r_hat)}."
         rows = {"A*": self.A, "r_hat": self.r_hat}
         wrong = wrong_steps(walk, places)
-        alt = "A staircase: V* before each step of a walk; below it A* and r_hat of each step"
+        alt = "A staircase: the outlook before each step of a walk; below it A* and r_hat of each step"
         self.picture.draw(outlook_figure(walk.moves, wrong, line, rows, (-0.3, 3.3), alt, reading))
 
 

@@ -19,7 +19,7 @@ def outlook_figure(
     alt: str,
     reading: str,
 ) -> Figure:
-    """V* before each of n steps and the return at the end, (n + 1,), as a staircase between two `ends`.
+    """The outlook before each of n steps and after the last, (n + 1,), as a staircase between two `ends`.
 
     Above it each step's name, crossed where it is `wrong`; below it rows of `credit` (n,), the least marked.
     """
@@ -38,7 +38,7 @@ def outlook_figure(
     bottom = TOP + HIGH + ROW
     for k, (name, row) in enumerate(credit.items()):
         parts.append(_credit(name, row, bottom + k * ROW, column))
-    parts.append(label(LEFT, 18, "V* before the first step", "start", "quiet small"))
+    parts.append(label(LEFT, 18, "the outlook before the first step", "start", "quiet small"))
     parts.append(label(WIDTH - 60 - column, 18, "the answer", "start", "quiet small"))
     data = {"values": list(values), "credit": {name: list(row) for name, row in credit.items()}}
     return Figure("".join(parts), WIDTH, bottom + len(credit) * ROW - 10, alt, reading, data)

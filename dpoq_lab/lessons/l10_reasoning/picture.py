@@ -7,7 +7,7 @@ from dpoq_lab.lessons.l10_reasoning.theory import broke_for_good, chains, credit
 from dpoq_lab.views.figures import Figure
 
 REPAIRS = (0.02, 0.05, 0.1, 0.2, 0.3)
-ALT = "A staircase: V* before each of three steps of a chain that breaks and stays wrong; A* of each step"
+ALT = "A staircase: the outlook before each of three steps of a chain that breaks; below it A* of each step"
 
 
 def frames() -> list[Figure]:

@@ -12,6 +12,7 @@ from dpoq_lab import models
 from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
 from dpoq_lab.lessons.l10_reasoning.walk import (
     LENGTH,
+    PLACES,
     STEP_TOKENS,
     Walk,
     is_right,
@@ -100,19 +101,24 @@ def replies(
     return [whole[i : i + max(n, 1)] for i in range(0, len(whole), max(n, 1))]
 
 
-def outcome_pairs(policy: PreTrainedModel, n: int, seed: int) -> list[tuple[Walk, str, str]]:
-    """n walks with a reply of the policy that ends right and one that ends wrong, both in the language."""
-    found, turn = [], 0
+def outcome_pairs(
+    policy: PreTrainedModel, n: int, seed: int
+) -> tuple[list[tuple[Walk, str, str]], list[int]]:
+    """n walks with a reply of the policy that ends right and one that ends wrong, both in the language; and
+    (n,) how many answers had been judged when each was found."""
+    found, judged, labels, turn = [], [], 0, 0
     while len(found) < n:
         asked = walks(n, seed, f"pairs {turn}")
         for walk, some in zip(asked, replies(policy, asked, CHAINS, seed + 1000 * turn), strict=True):
+            labels += CHAINS
             some = [reply for reply in some if stated(reply)]
             right = [reply for reply in some if is_right(walk, reply)]
             wrong = [reply for reply in some if not is_right(walk, reply)]
             if right and wrong:
                 found.append((walk, right[0], wrong[0]))
+                judged.append(labels)
         turn += 1
-    return found[:n]
+    return found[:n], judged[:n]
 
 
 def preferred(pairs: list[tuple[Walk, str, str]]) -> list[EncodedPair]:
@@ -128,20 +134,26 @@ def shuffled(pairs: list[tuple[Walk, str, str]], seed: int) -> list[EncodedPair]
 
 def step_pairs(
     policy: PreTrainedModel, pairs: list[tuple[Walk, str, str]], places: list[int], seed: int, tries: int = 8
-) -> list[EncodedPair]:
+) -> tuple[list[EncodedPair | None], list[int]]:
     """Step-DPO's pairs: the wrong reply up to step `places`, there its own step against one after which a
-    continuation of the policy ends right. Pairs for which none of `tries` does are left out."""
+    continuation of the policy ends right; None where none of `tries` does. And how many continuations of each
+    were judged, one after another, until one served."""
     begun = [words_of(wrong, 0, place) for (_, _, wrong), place in zip(pairs, places, strict=True)]
     more = replies(policy, [walk for walk, *_ in pairs], tries, seed, begun)
-    found = []
+    found: list[EncodedPair | None] = []
+    judged = []
     for (walk, _, wrong), place, start, some in zip(pairs, places, begun, more, strict=True):
-        step = words_of(wrong, place, place + 1)
-        better = (words_of(r, place, place + 1) for r in some if stated(r) and is_right(walk, r))
-        if chosen := next((other for other in better if other.split()[2] != step.split()[2]), None):
-            prompt = f"{walk.prompt}{start} "
+        step, prompt = words_of(wrong, place, place + 1), f"{walk.prompt}{start} "
+        at = PLACES[place]  # where the step states its place
+        serves = [is_right(walk, reply) and reply.split()[at] != wrong.split()[at] for reply in some]
+        judged.append(serves.index(True) + 1 if any(serves) else tries)
+        if any(serves):
+            chosen = words_of(some[serves.index(True)], place, place + 1)
             both = [_open_ended(prompt, text) for text in (chosen, step)]
             found.append(EncodedPair(*both, Pair(prompt, chosen, step)))
-    return found
+        else:
+            found.append(None)
+    return found, judged
 
 
 def words_of(reply: str, first: int, last: int) -> str:

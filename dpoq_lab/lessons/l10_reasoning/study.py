@@ -29,31 +29,48 @@ from dpoq_lab.rewards import TokenScores, score_responses
 from dpoq_lab.views.tables import Table
 
 Chain = tuple[Walk, str]
+Rows = dict[str, dict[str, float]]  # a table of one seed: measures by name
 KEPT = ("base", "DPO", "SFT on chosen", "shuffled labels")  # the models of seed 0 that the lesson shows
+FIRST = "the first wrong step"
+MARKS = (-0.2, -0.3, -0.4)  # what r_hat of a step must fall below to be blamed, where one reads in order
+PAYS = (1, 2, 3, 4, 6, 8)  # of a right answer, to the exact A*
 
 
-def train_all(size: Size, seed: int) -> dict[str, PreTrainedModel]:
-    """Every policy of one seed, by name; all but the base start from it."""
+def train_all(size: Size, seed: int) -> tuple[dict[str, PreTrainedModel], Rows]:
+    """Every policy of one seed, by name, all but the base from it; and what the pairs of each have cost.
+
+    An answer judged is a label, and so is a first wrong step that is named. Step pairs go on from the wrong
+    replies of the outcome pairs, and have their labels too.
+    """
     base = recipe.train_base(size, seed)
-    told = recipe.outcome_pairs(base, size.pairs, seed)
+    told, judged = recipe.outcome_pairs(base, size.pairs, seed)
     pairs, dpo = recipe.preferred(told), size.stage("dpo", seed)
     found = {"base": base, "DPO": recipe.tuned(base, pairs, dpo)}
     found["shuffled labels"] = recipe.tuned(base, recipe.shuffled(told, seed), dpo)
     found["SFT on chosen"] = recipe.tuned(base, pairs, size.stage("sft", seed))
+    labels = {"DPO": {"pairs": float(size.pairs), "labels": float(judged[-1])}}
     for n in (size.pairs // 8, size.pairs // 2):
         found[f"DPO, {n} pairs"] = recipe.tuned(base, pairs[:n], dpo)
+        labels[f"DPO, {n} pairs"] = {"pairs": float(n), "labels": float(judged[n - 1])}
     wrong = [(walk, reply) for walk, _, reply in told]
     blame = blamed(found["DPO"], base, wrong)["-r_hat"]
     random = Random(f"places {seed}")
     places = {
-        "the first wrong step": wrong_of(wrong).argmax(axis=1).tolist(),
+        FIRST: wrong_of(wrong).argmax(axis=1).tolist(),
         "a random step": [random.randrange(STEPS) for _ in wrong],
         "the step of least r_hat": by_step(blame).argmax(axis=1).tolist(),
     }
     for name, at in places.items():
-        steps = recipe.step_pairs(base, told, at, seed)
-        found[f"step pairs at {name}"] = recipe.tuned(base, steps, dpo)
-    return found
+        steps, tried = recipe.step_pairs(base, told, at, seed)
+        spent = np.array(judged) + np.cumsum(np.array(tried) + (name == FIRST))  # after each wrong reply
+        arms = {f"step pairs at {name}": len(told)}
+        if name == FIRST:
+            arms[f"step pairs at {name}, labels as DPO"] = int((spent <= judged[-1]).sum())
+        for arm, n in arms.items():
+            kept = [step for step in steps[:n] if step]
+            found[arm] = recipe.tuned(base, kept, dpo)
+            labels[arm] = {"pairs": float(len(kept)), "labels": float(spent[n - 1])}
+    return found, labels
 
 
 def wrong_of(chains: list[Chain]) -> np.ndarray:
@@ -87,11 +104,11 @@ def blamed(policy: PreTrainedModel, base: PreTrainedModel, chains: list[Chain]) 
     }
 
 
-def exact_blame(chains: list[Chain]) -> np.ndarray:
+def exact_blame(chains: list[Chain], pay: float = PAY) -> np.ndarray:
     """-A* of each token, (n, tokens): of the places stated; wording, answer and EOS have none."""
     found = np.zeros((len(chains), STEPS * STEP_TOKENS + 3))
     for row, (walk, reply) in zip(found, chains, strict=True):
-        row[PLACES] = -advantages(walk, stated(reply) or [], PAY, BETA)
+        row[PLACES] = -advantages(walk, stated(reply) or [], pay, BETA)
     return found
 
 
@@ -106,20 +123,42 @@ def mean(found: np.ndarray) -> float:
 
 
 def credit_row(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
-    """How well blame finds any wrong step, the one wrong step, and the first wrong step."""
+    """How well blame finds any wrong step, the one wrong step, and the first wrong step; a wrong token is the
+    place that a wrong step states."""
     wrong = wrong_of(chains)
     bad = np.zeros(blame.shape, dtype=bool)
     bad[:, PLACES] = wrong
     top, steps, first = blame.argmax(axis=1), by_step(blame), wrong.argmax(axis=1)
     one, rows = wrong.sum(axis=1) == 1, np.arange(len(chains))
     is_first = np.eye(STEPS, dtype=bool)[first]
+    first_token = np.zeros(blame.shape, dtype=bool)
+    first_token[:, PLACES] = is_first
     return {
         "top token is a wrong place": mean(bad[rows, top]),
         "one error: token precision": mean(bad[rows, top][one]),
         "one error: step precision": mean((steps.argmax(axis=1) == first)[one]),
         "first error: step precision": mean(steps.argmax(axis=1) == first),
         "first error: step AUROC": auroc(steps.ravel(), is_first.ravel()),
+        "first error: token precision": mean(first_token[rows, top]),
+        "first error: token AUROC": auroc(blame.ravel(), first_token.ravel()),
     }
+
+
+def read_in_order(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
+    """How often the first step whose r_hat is below a mark is the first wrong one, by mark. Where no step's
+    is, the most blamed one is taken."""
+    r_hat, first, found = -by_step(blame), wrong_of(chains).argmax(axis=1), {}
+    for mark in MARKS:
+        low = r_hat < mark
+        step = np.where(low.any(axis=1), low.argmax(axis=1), r_hat.argmin(axis=1))
+        found[f"below {mark}"] = mean(step == first)
+    return found
+
+
+def by_pay(chains: list[Chain]) -> dict[str, float]:
+    """How often exact A* blames the first wrong step most, by what a right answer is worth."""
+    first = wrong_of(chains).argmax(axis=1)
+    return {f"pay {pay}": mean(by_step(exact_blame(chains, pay)).argmax(axis=1) == first) for pay in PAYS}
 
 
 def by_order(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
@@ -159,42 +198,45 @@ def best_of_row(found: dict[str, PreTrainedModel], asked: list[Walk], seed: int,
     return rows | {f"best of {n} by the truth": {"sampled": float(right.any(axis=1).mean())}}
 
 
-def measure_seed(size: Size, seed: int) -> tuple[dict, dict, dict, dict]:
-    """The policies of one seed, their credit rows, credit by order of errors, and answers."""
-    found = train_all(size, seed)
+def measure_seed(size: Size, seed: int) -> tuple[dict[str, PreTrainedModel], dict[str, Rows]]:
+    """The policies of one seed and its tables: credit, credit by order of errors, the first error by reading
+    r_hat in order and by A* for other pays, answers, and labels."""
+    found, labels = train_all(size, seed)
     chains = held_out_chains(found["base"], size, seed)
-    exact, credit = exact_blame(chains), {}
-    credit["-A*, exact"] = credit_row(exact, chains)
+    exact = exact_blame(chains)
+    credit, first = {"-A*, exact": credit_row(exact, chains)}, {"A*": by_pay(chains)}
     for name in [name for name in found if name.startswith("DPO") or name in KEPT[2:]]:
         blame = blamed(found[name], found["base"], chains)
         credit[f"-r_hat, {name}"] = credit_row(blame["-r_hat"], chains)
+        if name in ("DPO", "shuffled labels"):
+            first[f"r_hat, {name}"] = read_in_order(blame["-r_hat"], chains)
         if name == "DPO":
             credit |= {of: credit_row(blame[of], chains) for of in list(blame)[1:]}
             order = {"r_hat": by_order(blame["-r_hat"], chains), "A*": by_order(exact, chains)}
     asked = recipe.walks(size.held_out // 2, seed, "asked")
     answers = {name: answers_row(policy, asked, seed + 13) for name, policy in found.items()}
     answers |= best_of_row(found, asked, seed, 4)
-    return found, credit, order, answers
+    return found, {"credit": credit, "order": order, "first": first, "answers": answers, "labels": labels}
 
 
 def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
     """All tables over seeds; the models of the first seed are kept in `out`."""
     tables = []
     for seed in range(seeds):
-        found, *rows = measure_seed(size, seed)
+        found, rows = measure_seed(size, seed)
         tables.append(rows)
         print(f"seed {seed} done", flush=True)
         if seed == 0:
             for name in KEPT:
                 models.save(found[name], walk_tokenizer(), out / name.lower().replace(" ", "-"))
-    credit, order, answers = (across_tables(list(rows)) for rows in zip(*tables, strict=True))
-    record = {"size": asdict(size), "beta": BETA, "credit": credit, "order": order, "answers": answers}
-    return record, f"{table(credit)}\n\n{table(answers)}"
+    record = {name: across_tables([rows[name] for rows in tables]) for name in tables[0]}
+    shown = "\n\n".join(str(table(record[name])) for name in ("credit", "first", "answers"))
+    return {"size": asdict(size), "beta": BETA} | record, shown
 
 
 def table(rows: dict) -> Table:
     """Means and half-widths of the 95% intervals."""
-    measures = list(max(rows.values(), key=len))
+    measures = list(dict.fromkeys(measure for row in rows.values() for measure in row))
     shown = [
         (name, *(plus_minus(row[m]) if m in row else "" for m in measures)) for name, row in rows.items()
     ]

@@ -41,7 +41,7 @@ def along(levels: Levels) -> np.ndarray:
 
 
 def outlook(repair: float, slip: float = SLIP, beta: float = BETA) -> np.ndarray:
-    """V* before each step and the return after the last, (8, 4): the outlook of every chain."""
+    """The outlook of every chain: what was paid plus V*, before each step and after the last, (8, 4)."""
     mdp, r = chain_tree(repair, slip, beta)
     V = solve(mdp, r).V
     values = along([np.repeat(v[:, None], 3, axis=1) for v in V])

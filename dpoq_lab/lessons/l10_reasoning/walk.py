@@ -1,4 +1,4 @@
-"""Walks on a ring: a language of checkable steps, with the exact value of every prefix.
+"""Walks on a ring: a language of checkable steps, with the exact outlook of every prefix.
 
 A prompt `at 7 +3 -2 +1 -3 walk` says where a walk on a ring of ten places starts and its four moves. A reply
 takes a step a move, `then +3 0 ,`: a connective, the move, the place stated, a mark; and ends `answer 9`.
@@ -92,27 +92,30 @@ def is_right(walk: Walk, reply: str) -> bool:
     return places is not None and places[-1] == walk.end
 
 
-def values(walk: Walk, pay: float, beta: float) -> np.ndarray:
-    """V* before each step and after the last by how far the stated place is off, (5, 10), by backward
-    induction under the writer's law (6); a right answer pays `pay`, a wrong one nothing."""
-    V = np.zeros((STEPS + 1, RING))
-    V[-1, 0] = pay
+def outlooks(walk: Walk, pay: float, beta: float) -> np.ndarray:
+    """What was paid plus V* before each step and after the last, by how far the place stated is off, (5, 10).
+
+    By backward induction under the writer's law (6); a right answer pays `pay`, a wrong one nothing, and
+    nothing is paid before.
+    """
+    line = np.zeros((STEPS + 1, RING))
+    line[-1, 0] = pay
     for t in reversed(range(STEPS)):
         law = slip_law(walk.moves[t])
-        gain = np.exp(V[t + 1] / beta)
-        V[t] = [
+        gain = np.exp(line[t + 1] / beta)
+        line[t] = [
             beta * np.log(sum(law[k] * gain[(off + k) % RING] for k in range(RING))) for off in range(RING)
         ]
-    return V
+    return line
 
 
 def outlook(walk: Walk, places: list[int], pay: float, beta: float) -> np.ndarray:
-    """V* before each step of a reply and what it pays at the end, (5,)."""
-    V, at, off = values(walk, pay, beta), walk.start, [0]
+    """The outlook of a reply before each step and after the last, (5,)."""
+    line, at, off = outlooks(walk, pay, beta), walk.start, [0]
     for move, place in zip(walk.moves, places, strict=False):
         at = (at + int(move)) % RING
         off.append((place - at) % RING)
-    return V[np.arange(len(off)), off]
+    return line[np.arange(len(off)), off]
 
 
 def advantages(walk: Walk, places: list[int], pay: float, beta: float) -> np.ndarray:

@@ -5,6 +5,7 @@ A game of two tokens and EOS. Level 0: say or call. Then a digit, another digit,
 that nobody has told is a lottery, which no token decides. Returns are in units of SCALE, as labels see them.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import Literal
 
@@ -116,15 +117,34 @@ def policy(game: Game, way: Way) -> Levels:
 def decision(game: Game, way: Way) -> dict[str, float]:
     """How often it calls, r_hat of the call, what it earns with the real tool, in units of a right digit, and
     what it believes of the tool's second word after the right name: `busy`, for the desk."""
-    pi, mdp = policy(game, way), game.mdp
+    pi = policy(game, way)
     r_hat = implicit_reward(unmasked(game), pi)
-    real = [np.where(c[:, None], ref, own) for c, ref, own in zip(mdp.chance, mdp.pi_ref, pi, strict=True)]
     return {
         "calls": float(pi[0][0, 1]),
         "r_hat": float(r_hat[0][0, 1]),
-        "earns": expectation(mdp, real, game.r) / SCALE,
+        "earns": _earned(game, pi, game.r),
         "believes": float(pi[2][2, 1]),
     }
+
+
+def _earned(game: Game, pi: Levels, r: Levels) -> float:
+    """The mean return of `pi` with the real tool under the reward `r`, in units of a right digit."""
+    mdp = game.mdp
+    real = [np.where(c[:, None], ref, own) for c, ref, own in zip(mdp.chance, mdp.pi_ref, pi, strict=True)]
+    return expectation(mdp, real, r) / SCALE
+
+
+def exact_row(rules: Rules, way: Way) -> dict[str, float]:
+    """What the study measures of a trained policy, exactly: right answers and calls by kind of question, and
+    the mean return of both kinds. To be right is to earn where a right digit alone is paid."""
+    row, alone = {}, replace(rules, price=0.0, unsure=0.0)
+    for kind, easy in (("easy", True), ("hard", False)):
+        game = desk_game(rules, easy)
+        pi = policy(game, way)
+        row[f"right, {kind}"] = _earned(game, pi, desk_game(alone, easy).r)
+        row[f"calls, {kind}"] = float(pi[0][0, 1])
+        row["return"] = row.get("return", 0.0) + _earned(game, pi, game.r) / 2
+    return row
 
 
 def word_luck(episode: Episode, rules: Rules) -> float:

@@ -39,6 +39,7 @@ def test_the_last_frame_says_which_run_falls_and_that_it_writes_best():
     scores = [float(path.end.rsplit(" ", 1)[1]) for path in stored_paths()]
     assert max(scores) == scores[2] == 4.6
     assert "from SFT on the chosen both down; from the two others" in frames()[-1].reading
+    assert "The larger an end mark, the larger KL(pi_ref, pi)" in frames()[-1].reading
 
 
 def test_the_four_fields_are_told_by_the_signs():

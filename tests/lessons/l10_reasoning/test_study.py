@@ -1,14 +1,23 @@
 """The study of lesson 10: its measures on hand-made blame, its record, and one run at the smallest size."""
 
 import json
+from random import Random
 
 import numpy as np
 import pytest
 
 from dpoq_lab.intervals import contrast
 from dpoq_lab.lessons.l10_reasoning import recipe
-from dpoq_lab.lessons.l10_reasoning.study import STUDY, by_order, by_step, credit_row, exact_blame
-from dpoq_lab.lessons.l10_reasoning.walk import Walk, is_right, stated, walk_tokenizer, wrong_steps
+from dpoq_lab.lessons.l10_reasoning.study import (
+    STUDY,
+    by_order,
+    by_pay,
+    by_step,
+    credit_row,
+    exact_blame,
+    read_in_order,
+)
+from dpoq_lab.lessons.l10_reasoning.walk import Walk, is_right, stated, walk_tokenizer, write, wrong_steps
 from dpoq_lab.lessons.study import run_study, stored_record
 
 WALK = Walk(7, ("+3", "-2", "+1", "-3"))
@@ -38,12 +47,34 @@ def test_any_the_one_and_the_first_wrong_step_are_three_questions():
     assert row["one error: token precision"] == row["one error: step precision"] == 1.0
     assert row[FIRST] == 0.5
     assert row["first error: step AUROC"] == pytest.approx((2 * 6 - 1.5) / 12, abs=0.05)
+    assert row["first error: token precision"] == 0.5
+    assert row["first error: token AUROC"] == pytest.approx(
+        (35.5 + 35) / (2 * 36)
+    )  # 1.0 ties with the second
     beside = credit_row(np.array([blame((7, 1.0)), blame((0, 1.0))]), chains)  # the right step, not its place
     assert (beside["top token is a wrong place"], beside["one error: step precision"], beside[FIRST]) == (
         0,
         1,
         1,
     )
+    assert beside["first error: token precision"] == 0
+
+
+def test_read_in_order_the_first_step_below_a_mark_is_blamed():
+    chains = [(WALK, LONE), (WALK, TWO)]  # wrong first at steps 2 and 1
+    blames = np.array([blame((2, 0.25), (6, 0.5)), blame((2, 0.35), (10, 1.0))])
+    assert read_in_order(blames, chains) == {"below -0.2": 0.5, "below -0.3": 1.0, "below -0.4": 0.5}
+    little = np.array([blame((6, 0.1), (10, 0.05))])  # no step is below a mark: the most blamed one
+    assert set(read_in_order(little, chains[:1]).values()) == {1.0}
+
+
+def test_exact_credit_finds_the_first_error_the_less_the_more_is_paid():
+    asked, random = recipe.walks(300, 0, "test"), Random(0)
+    chains = [(walk, write(walk, random)) for walk in asked]
+    chains = [chain for chain in chains if not is_right(*chain)]
+    found = by_pay(chains)
+    assert found["pay 3"] == credit_row(exact_blame(chains), chains)[FIRST]  # recipe.PAY
+    assert found["pay 1"] > 0.9 > 0.5 > found["pay 6"] > found["pay 8"]
 
 
 def test_the_exact_blame_stands_on_the_places_and_knows_which_error_lost_the_answer():
@@ -65,6 +96,9 @@ def test_what_the_lesson_says_of_the_stored_record():
     assert dpo["one error: token precision"] > 0.90
     assert 0.65 < dpo[FIRST] < 0.80
     assert credit["-A*, exact"][FIRST] > 0.92
+    read = record["first"]["r_hat, DPO"]["below -0.3"]
+    assert min(contrast(read, record["credit"]["-r_hat, DPO"][FIRST])["values"]) > 0.1
+    assert read["mean"] > 0.9 > 0.5 > record["first"]["r_hat, shuffled labels"]["below -0.3"]["mean"]
     order = record["order"]
     assert abs(contrast(order["r_hat"]["first of two"], order["r_hat"]["second of two"])["mean"]) < 0.2
     assert contrast(order["A*"]["second of two"], order["A*"]["first of two"])["mean"] > 1
@@ -74,6 +108,10 @@ def test_what_the_lesson_says_of_the_stored_record():
     assert min(better["values"]) > 0
     placed = contrast(answers["step pairs at the first wrong step"], answers["step pairs at a random step"])
     assert placed["mean"] > placed["half_95"]
+    labels = {name: np.array(row["labels"]["values"]) for name, row in record["labels"].items()}
+    assert (labels["step pairs at the first wrong step"] > 1.5 * labels["DPO"]).all()
+    equal = labels["step pairs at the first wrong step, labels as DPO"]
+    assert (abs(equal / labels["DPO"] - 1) < 0.01).all()
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +120,13 @@ def base():
 
 
 def test_outcome_pairs_are_the_policys_own_and_differ_in_the_answer(base):
-    told = recipe.outcome_pairs(base, 6, 0)
-    assert len(told) == 6
+    told, judged = recipe.outcome_pairs(base, 6, 0)
+    assert len(told) == len(judged) == 6
+    assert judged == sorted(set(judged))
+    assert all(labels % recipe.CHAINS == 0 for labels in judged)  # a prompt that gave no pair was judged too
     assert all(is_right(walk, right) and not is_right(walk, wrong) for walk, right, wrong in told)
     assert all(any(wrong_steps(walk, stated(wrong))) for walk, _, wrong in told)
-    assert recipe.outcome_pairs(base, 6, 0) == told
+    assert recipe.outcome_pairs(base, 6, 0) == (told, judged)
     flipped = sum(
         pair.pair.chosen == wrong for pair, (_, _, wrong) in zip(recipe.shuffled(told, 2), told, strict=True)
     )
@@ -94,10 +134,13 @@ def test_outcome_pairs_are_the_policys_own_and_differ_in_the_answer(base):
 
 
 def test_step_pairs_share_a_prefix_and_end_without_eos(base):
-    told = recipe.outcome_pairs(base, 24, 1)
-    pairs = recipe.step_pairs(base, told, [1] * 24, 0)
-    assert pairs
-    for pair in pairs:
+    told, _ = recipe.outcome_pairs(base, 24, 1)
+    pairs, judged = recipe.step_pairs(base, told, [1] * 24, 0)
+    assert len(pairs) == len(judged) == 24
+    assert all(labels == 8 for pair, labels in zip(pairs, judged, strict=True) if pair is None)
+    assert {pair is None for pair in pairs} == {True, False}
+    assert min(judged) < 8  # the first continuation that serves is the last one judged
+    for pair in filter(None, pairs):
         assert pair.chosen.prompt_ids == pair.rejected.prompt_ids
         assert len(pair.chosen.prompt_ids) == 7 + 4
         assert len(pair.chosen.ids) == len(pair.rejected.ids) == 4

@@ -1,4 +1,4 @@
-"""The language of walks: what is right, what is a wrong step, and the exact value of every prefix."""
+"""The language of walks: what is right, what is a wrong step, and the exact outlook of every prefix."""
 
 from itertools import product
 from random import Random
@@ -13,10 +13,10 @@ from dpoq_lab.lessons.l10_reasoning.walk import (
     Walk,
     advantages,
     is_right,
+    outlooks,
     random_walk,
     slip_law,
     stated,
-    values,
     walk_tokenizer,
     write,
     wrong_steps,
@@ -56,20 +56,20 @@ def test_the_writer_slips_as_often_as_the_law_says():
     assert all(slip_law(move).sum() == pytest.approx(1) for move in ("+1", "-2", "+3"))
 
 
-def test_the_values_are_those_of_all_ways_to_go_on():
-    V = values(WALK, 3.0, 0.5)
+def test_the_outlooks_are_those_of_all_ways_to_go_on():
+    line = outlooks(WALK, 3.0, 0.5)
     laws = [slip_law(move) for move in WALK.moves]
     mass = sum(
         np.prod([law[k] for law, k in zip(laws[2:], ks, strict=True)])
         * np.exp(6.0 * ((1 + sum(ks)) % RING == 0))
         for ks in product(range(RING), repeat=2)
     )
-    assert V[2, 1] == pytest.approx(0.5 * np.log(mass), abs=1e-12)  # off by one before the last two steps
-    assert V[4].tolist() == [3.0] + [0.0] * 9
+    assert line[2, 1] == pytest.approx(0.5 * np.log(mass), abs=1e-12)  # off by one before the last two steps
+    assert line[4].tolist() == [3.0] + [0.0] * 9
 
 
-def test_advantages_add_up_to_the_pay_less_the_value_at_the_start():
-    start = values(WALK, 3.0, 0.5)[0, 0]
+def test_advantages_add_up_to_the_pay_less_the_outlook_at_the_start():
+    start = outlooks(WALK, 3.0, 0.5)[0, 0]
     for reply, pay in ((RIGHT, 3.0), (CARRIED, 0.0), (CANCELLED, 3.0)):
         assert advantages(WALK, stated(reply), 3.0, 0.5).sum() == pytest.approx(pay - start, abs=1e-12)
     lone = advantages(WALK, stated(CARRIED), 3.0, 0.5)

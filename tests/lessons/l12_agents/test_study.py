@@ -47,14 +47,15 @@ def test_what_the_lesson_says_of_the_stored_record():
     assert record["first seed"] == 10
     assert list(record["tables"]) == list(RULES)
     sure, noisy = record["tables"].values()
-    safe = sure["DPO + NLL"]
-    assert (safe["right, easy"]["mean"] + safe["right, hard"]["mean"]) / 2 > 0.75
-    assert safe["calls, hard"]["mean"] > 0.55
-    assert safe["calls, easy"]["mean"] < 0.12
+    safe = {measure: np.array(found["values"]) for measure, found in sure["DPO + NLL"].items()}
+    assert ((safe["right, easy"] + safe["right, hard"]) / 2 > 0.80).all()
+    assert (safe["calls, hard"] > 0.6).all()
+    assert (safe["calls, easy"] < 0.12).all()
     assert sure["DPO, masked"]["call tells hard from easy"]["mean"] > 0.99
     freed, unmasked = noisy["DPO, luck removed"], noisy["DPO, unmasked"]
     assert all(0.15 < value < 0.38 for value in freed["calls, hard"]["values"])
-    assert min(freed["in the language after busy"]["values"]) > 0.97
+    assert min(freed["in the language after busy"]["values"]) > 0.98  # the lowest seed has 0.9804
+    assert unmasked["calls, hard"]["mean"] > 0.45
     assert max(unmasked["believes busy"]["values"]) < 0.06
     gap = contrast(unmasked["calls, hard"], freed["calls, hard"])
     assert gap["mean"] - gap["half_95"] > 0.1

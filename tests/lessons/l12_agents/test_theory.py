@@ -12,6 +12,7 @@ from dpoq_lab.lessons.l12_agents.theory import (
     WAYS,
     decision,
     desk_game,
+    exact_row,
     policy,
     smallest_game,
     tool_luck,
@@ -65,6 +66,38 @@ def test_who_calls_on_a_hard_question(busy, way):
     assert found["calls"] == pytest.approx(calls, abs=1e-3)
     assert found["r_hat"] == pytest.approx(r_hat, abs=6e-3)
     assert found["r_hat"] == pytest.approx(BETA * np.log(found["calls"] / CALLS), abs=1e-9)
+
+
+EXACT = {  # busy: way: right and calls on hard questions, return
+    0.0: {
+        "optimum": (0.968, 0.968, 0.840),
+        "masked": (0.939, 0.938, 0.834),
+        "unmasked": (0.939, 0.938, 0.834),
+    },
+    0.6: {
+        "optimum": (0.125, 0.289, 0.653),
+        "masked": (0.185, 0.444, 0.651),
+        "unmasked": (0.349, 0.849, 0.641),
+    },
+}
+
+
+@pytest.mark.parametrize(("busy", "way"), [(busy, way) for busy, rows in EXACT.items() for way in rows])
+def test_the_exact_row_beside_a_trained_one(busy, way):
+    row = exact_row(Rules(busy=busy), way)
+    found = [row[measure] for measure in ("right, hard", "calls, hard", "return")]
+    assert found == pytest.approx(EXACT[busy][way], abs=6e-4)
+    kinds = [decision(desk_game(Rules(busy=busy), easy), way) for easy in (True, False)]
+    assert row["return"] == pytest.approx(np.mean([kind["earns"] for kind in kinds]), abs=1e-12)
+    assert row["calls, easy"] == kinds[0]["calls"]
+
+
+def test_to_be_right_is_to_earn_where_a_right_digit_alone_is_paid():
+    """On an easy question nothing is earned but by a right digit, less the price of calls."""
+    rules = Rules(busy=0.3, price=0.2)
+    for way in WAYS:
+        row, earns = exact_row(rules, way), decision(desk_game(rules, easy=True), way)["earns"]
+        assert row["right, easy"] == pytest.approx(earns + 0.2 * row["calls, easy"], abs=1e-9)
 
 
 def test_what_each_believes_of_the_tool():
