@@ -157,6 +157,8 @@ def move_tokens(lesson):
     explorer = widget(lesson.page, ".dpoq-picker")
     tokens = explorer.locator('[aria-label^="rejected"] [role="option"]')
     named = explorer.locator(".dpoq-detail > b")
+    tokens.nth(1).click()  # before, no token is chosen
+    expect(named).to_have_text(tokens.nth(1).locator(".t").inner_text(), timeout=STEP * 1000)
     for index, act in ((3, tokens.nth(3).click), (4, lambda: lesson.page.keyboard.press("ArrowRight"))):
         with changes(explorer.locator(".dpoq-detail")):
             act()
