@@ -1,6 +1,6 @@
 """From a file of pairs to the first step done: read, tokenise, score the reference, step; against TRL's.
 
-Cold, every turn has the pairs in another order, so that neither side finds what it kept of an earlier one.
+Both sides keep on disk what they have computed. Cold, every turn has the pairs in another order.
 """
 
 import json
@@ -20,7 +20,7 @@ from dpoq_lab.encoding import encode_pairs, pad_id
 from dpoq_lab.lessons.bench.race import Race
 from dpoq_lab.lessons.bench.steps import LR, trl_config
 from dpoq_lab.objectives import DPO
-from dpoq_lab.preferences import usable_pairs
+from dpoq_lab.preferences import SIDES, usable_pairs
 from dpoq_lab.training import Settings, train
 
 BETA, BATCH, MAX_LENGTH = 0.1, 40, 512
@@ -82,17 +82,19 @@ def _ours(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Callabl
 
 def _theirs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Callable[[Path], Tensor]:
     def way(path: Path) -> Tensor:
-        from datasets import Dataset
+        from datasets import disable_progress_bars, load_dataset
+        from transformers.trainer_callback import PrinterCallback
         from trl import DPOTrainer
 
-        lines = path.read_text(encoding="utf-8").splitlines()
+        disable_progress_bars()
+        rows = load_dataset("json", data_files=str(path), split="train", cache_dir=str(path.parent / "cache"))
         config = trl_config(path.with_suffix(""), max_steps=1, per_device_train_batch_size=BATCH)
-        rows = Dataset.from_list([json.loads(line) for line in lines])
         trainer: Any = DPOTrainer(
             deepcopy(model), None, config, processing_class=tokenizer, train_dataset=rows
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
-        columns = (trainer.train_dataset[f"ref_{side}_logps"] for side in ("chosen", "rejected"))
+        columns = (trainer.train_dataset[f"ref_{side}_logps"] for side in SIDES)
         return torch.tensor([list(column) for column in columns]).T
 
     return way
