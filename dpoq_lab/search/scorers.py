@@ -7,6 +7,7 @@ and trees ask. `eos` is the token that ends a reply. A sequence holds at most `l
 at the limit a tree's trajectory is complete (`limit_is_terminal`), a model's reply is cut.
 """
 
+from copy import copy
 from typing import Any, Protocol
 
 import torch
@@ -61,17 +62,19 @@ class ModelScorer:
     def __init__(self, model: PreTrainedModel, eos: int) -> None:
         self.model, self.eos, self.limit = model.eval(), eos, model.config.max_position_embeddings
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def start(self, prompt: Tokens) -> tuple[DynamicCache, Tensor]:
         """The cache of the prompt and log pi of the first token, (1, n_actions)."""
         return self._forward(torch.tensor([list(prompt)]), DynamicCache())
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, state: DynamicCache, parents: Tensor, tokens: Tensor) -> tuple[DynamicCache, Tensor]:
         """Copy the parents' keys and values, then read one token a row."""
-        rows = parents.to(self.model.device)
-        chosen = [(layer.keys[rows], layer.values[rows]) for layer in state.layers]
-        return self._forward(tokens[:, None], DynamicCache(chosen))
+        rows, cache = parents.to(self.model.device), copy(state)
+        cache.layers = list(map(copy, state.layers))
+        for layer in cache.layers:
+            layer.keys, layer.values = layer.keys.index_select(0, rows), layer.values.index_select(0, rows)
+        return self._forward(tokens[:, None], cache)
 
     def _forward(self, ids: Tensor, cache: DynamicCache) -> tuple[DynamicCache, Tensor]:
         out = self.model(ids.to(self.model.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
