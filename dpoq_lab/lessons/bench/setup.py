@@ -5,6 +5,7 @@ Both sides keep on disk what they have computed. Cold, every turn has the pairs 
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from itertools import count
 from pathlib import Path
@@ -71,10 +72,9 @@ def _ours(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Callabl
         pairs = encode_pairs(tokenizer, usable_pairs(path), MAX_LENGTH, whole_yield=True).pairs
         settings = Settings(DPO(BETA), LR, len(pairs) // BATCH, BATCH, BATCH)
         keep = path.with_suffix(".safetensors")
-        try:
+        with suppress(FirstStepDone):
             train(deepcopy(model), pairs, pad_id(tokenizer), settings, on_log=stop, progress=False, keep=keep)
-        except FirstStepDone:
-            found = reference_cache.read(keep) or {}
+        found = reference_cache.read(keep) or {}
         return torch.stack([torch.stack([side.sum() for side in found[i]]) for i in sorted(found)])
 
     return way

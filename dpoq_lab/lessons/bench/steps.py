@@ -76,9 +76,9 @@ def trl_step(
     own = {"precompute_ref_log_probs": False, "gradient_checkpointing": True, "bf16": True}
     with TemporaryDirectory() as folder:
         config = trl_config(folder, **own if as_it_comes else {})
-        trainer: Any = DPOTrainer(
-            model, None, config, processing_class=tokenizer, train_dataset=Dataset.from_list([row])
-        )
+        reference = deepcopy(model) if as_it_comes else None
+        rows = Dataset.from_list([row])
+        trainer: Any = DPOTrainer(model, reference, config, processing_class=tokenizer, train_dataset=rows)
     inputs = trainer.data_collator(_examples(model, tokenizer, pairs, bf16))
     optimizer = trainer.create_optimizer()
 
