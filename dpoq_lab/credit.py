@@ -10,7 +10,6 @@ from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from dpoq_lab.encoding import flaw_mask
 from dpoq_lab.intervals import rounded_interval
@@ -40,12 +39,12 @@ def changed_tokens(ids: list[int], other: list[int]) -> list[bool]:
 
 def auroc(scores: Sequence[float] | np.ndarray, labels: Sequence[bool] | np.ndarray) -> float:
     """The chance that a random positive outranks a random negative; NaN without both kinds."""
-    positive = np.asarray(labels, dtype=bool)
-    n, m = positive.sum(), (~positive).sum()
-    if n == 0 or m == 0:
+    positive, found = np.asarray(labels, dtype=bool), np.asarray(scores)
+    wins, losses = found[positive], np.sort(found[~positive])
+    if not (len(wins) and len(losses)):
         return float("nan")
-    wins = rankdata(scores)[positive].sum() - n * (n + 1) / 2
-    return float(wins / (n * m))
+    below, up_to = (np.searchsorted(losses, wins, side=side) for side in ("left", "right"))
+    return float((below + up_to).mean() / 2 / len(losses))  # a tie counts one half
 
 
 def precision_at_1(scores: Sequence[Row], labels: Sequence[Row]) -> tuple[float, int]:
