@@ -1,5 +1,6 @@
 """`dpoq-lab study bench`: every piece of work beside its peer, as a table of ratios and as JSON."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -169,7 +170,8 @@ def measure(size: Size, seeds: int, out: Path) -> tuple[dict, str]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        rows = [row for work in WORKS for row in work(size, size.rounds * seeds)]
+        with warnings.catch_warnings(action="ignore"):  # the peers'
+            rows = [row for work in WORKS for row in work(size, size.rounds * seeds)]
     finally:
         torch.set_num_threads(threads)
     return {"rows": rows}, table(rows)
