@@ -7,7 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dpoq_lab.checkpoints import CheckpointError, checkpoints, load_checkpoint, save_checkpoint
+from dpoq_lab.checkpoints import (
+    CheckpointError,
+    checkpoints,
+    load_checkpoint,
+    remove_checkpoints,
+    save_checkpoint,
+)
 
 LOG = [{"step": 0, "loss_mean": 0.6931471805599453}, {"step": 1, "loss_mean": 1 / 3}]
 
@@ -57,6 +63,16 @@ def test_the_newest_stays_and_the_mode_is_that_of_other_files(out):
     save_checkpoint(out, [*LOG, {"step": 2}], policy, optimizer)
     assert [path.name for path in checkpoints(out)] == ["checkpoint-3"]
     assert len({path.stat().st_mode for path in checkpoints(out)[0].iterdir()}) == 1
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_finished_run_keeps_no_checkpoint(out, stopped):
+    if stopped:
+        (out / ".checkpoint-unfinished").mkdir()
+        (out / ".checkpoint-unfinished" / "policy.safetensors").touch()
+    (out / "checkpoint-of-mine").mkdir()
+    remove_checkpoints(out)
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoint-of-mine", "metrics.jsonl"]
 
 
 def emptied(file):

@@ -1,9 +1,11 @@
 """Credit assignment, on cases small enough to do by hand."""
 
+import math
+
 import pytest
 from hand_made import one_character_tokens
 
-from dpoq_lab.credit import chance_of_a_hit, credit_report
+from dpoq_lab.credit import auroc, chance_of_a_hit, credit_report, detector_row, precision_at_1
 
 
 def test_credit_finds_the_marked_token_by_reward_and_not_by_surprisal():
@@ -25,3 +27,24 @@ def test_without_marks_the_report_has_no_marks():
 
 def test_chance_is_the_mean_share_of_errors_where_there_are_any():
     assert chance_of_a_hit([[True, False], [False, False], [True, False, False, False]]) == 0.375
+
+
+def test_a_detector_s_row():
+    """Of ten comparisons 3 wins three; the top token is an error in one of the two replies that hold any."""
+    suspicion, labels = [[1, 3, 2], [5, 0], [9, 1]], [[False, True, False], [False, True], [False, False]]
+    assert detector_row(suspicion, labels) == {"auroc": 0.3, "precision_at_1": 0.5}
+    assert precision_at_1(suspicion, labels) == (0.5, 2)
+
+
+def test_a_tie_counts_half_and_goes_to_the_earliest():
+    assert auroc([2, 2, 1, 5], [True, False, False, False]) == 1.5 / 3
+    assert precision_at_1([[2, 2]], [[True, False]]) == (1.0, 1)
+    assert precision_at_1([[2, 2]], [[False, True]]) == (0.0, 1)
+
+
+def test_without_both_kinds_there_is_no_number():
+    assert math.isnan(auroc([1, 2], [True, True]))
+    assert math.isnan(auroc([1, 2], [False, False]))
+    share, replies = precision_at_1([[1, 2]], [[False, False]])
+    assert math.isnan(share)
+    assert replies == 0

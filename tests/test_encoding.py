@@ -395,6 +395,24 @@ def test_an_empty_token_before_is_no_part_of_a_character():
     assert (response.actions, response.n_actions) == ([True] * 4, 4)
 
 
+def test_what_a_response_is_if_nothing_else_is_said():
+    plain = Response([5], [7], [(0, 1)], "a")
+    assert (plain.flaws, plain.truncated, plain.actions) == ((), False, [True])
+    assert (plain.eos_id, plain.tail, plain.ends) == (None, "", ())
+
+
+def test_an_eos_that_the_tokenizer_adds_is_no_end_of_a_turn():
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = styled("Gemma")
+    eos = tokenizer.eos_token_id
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"$A {tokenizer.eos_token}", special_tokens=[(tokenizer.eos_token, eos)]
+    )
+    assert tokenizer("a").input_ids[-1] == eos
+    assert stop_ids(tokenizer) == [eos, tokenizer.convert_tokens_to_ids("<end_of_turn>")]
+
+
 def test_of_the_tokens_that_a_tokenizer_adds_bos_alone_stands_before_a_text():
     """One that adds EOS too, and a prompt that begins with BOS itself; a chat has its template's."""
     from tokenizers.processors import TemplateProcessing

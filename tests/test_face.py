@@ -38,6 +38,7 @@ def saved(pair_of_models, tokenizer, tmp_path, monkeypatch):
 def test_every_name_is_there_and_says_what_it_takes(name):
     assert name in dir(dq)
     assert len(getattr(dq, name).__doc__) > 30
+    assert vars(dq)[name] is getattr(dq, name)  # looked up once
 
 
 def test_another_name_is_an_attribute_error():

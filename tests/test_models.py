@@ -215,6 +215,15 @@ def test_an_adapter_has_the_tokenizer_of_its_base_or_its_own(adapter, tokenizer)
     assert models.base_of("tiny") is models.base_of(str(adapter.parent / "base")) is None
 
 
+def test_an_adapter_s_base_has_the_seed_and_the_kind_of_number_asked_for(adapter, monkeypatch):
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "tiny"}))
+    monkeypatch.setattr(models, "merged", lambda base, name: base if name == str(adapter) else None)
+    model, _ = models.load(str(adapter), 1, torch.bfloat16)
+    assert model.dtype == torch.bfloat16
+    assert torch.equal(weight_of(model), weight_of(models.tiny(1)).bfloat16())
+    assert torch.equal(weight_of(models.load(str(adapter))[0]), weight_of(models.tiny(0)))
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
