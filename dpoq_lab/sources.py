@@ -176,7 +176,7 @@ def _is_record(found: dict) -> bool:
 def _of_object(found: dict, path: Path, split: str | None) -> Iterator[tuple[str, object]]:
     """Records under a key, which is a split if there are several; or columns of one length."""
     lists = {key: value for key, value in found.items() if isinstance(value, list)}
-    if "chosen" in lists or len(lists) == len(found) > 1 and not any(_of_records(v) for v in lists.values()):
+    if "chosen" in lists or len(lists) == len(found) and not any(_of_records(v) for v in lists.values()):
         if len({len(values) for values in lists.values()}) > 1 or len(lists) < len(found):
             raise PairsError(f"{path}: is an object of columns of different lengths")
         rows = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
@@ -193,6 +193,8 @@ def _of_records(value: list) -> bool:
 def _chosen_part(parts: Iterable[str], split: str | None, name: str) -> str:
     """Which of several parts is meant: the one asked for, the only one, or the one that trains."""
     names = sorted(parts)
+    if not names:
+        raise PairsError(f"{name}: holds no list of records")
     if split is not None:
         if split in names:
             return split

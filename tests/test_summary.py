@@ -49,6 +49,13 @@ def test_rewards_are_split_by_part_and_length():
     assert rows["all", "chosen"]["changed"] == pytest.approx((2.5 + 0.5 * 0.1) / 2)
 
 
+def test_replies_of_a_pair_may_lie_in_two_groups():
+    table = summarise([(CHOSEN, scored([1] * 17, [0.25] * 17))], 0.5)["reward_parts"]
+    rows = [(row["actions"], row["side"], row["replies"], row["shared start"]) for row in table]
+    chosen, rejected = ("chosen", 1, 0.25), ("rejected", 1, 0.125)
+    assert rows == [("all", *chosen), ("all", *rejected), ("1-16", *chosen), ("17-32", *rejected)]
+
+
 def test_the_parts_add_up_to_the_mean_rewards():
     found = summarise([(CHOSEN, REJECTED), (REJECTED, CHOSEN), (CHOSEN, CHOSEN)], beta=0.3)
     for side in ("chosen", "rejected"):

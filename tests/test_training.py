@@ -224,6 +224,7 @@ def test_order_is_seeded_passes_over_all_pairs():
     assert steps == list(step_indices(10, settings))
     assert steps_for(10, 4, epochs=3) == 6
     assert steps_for(3, 4, epochs=2) == 2
+    assert next(step_indices(10, replace(settings, steps=0)), None) is None
 
 
 def test_the_reference_scores_each_pair_that_is_seen_once():

@@ -224,6 +224,11 @@ def test_what_a_study_takes_if_nothing_is_said(called):
             "--inspected and --pairs are two ways to the same: give one of them",
         ),
         ("check p --chat-template t", "--chat-template says nothing without --model"),
+        # of several the first as the help has them, whatever was said first
+        ("check p --chat-template-kwargs {} --chat-template t", "--chat-template says nothing without"),
+        ("check p --chat-template t --max-length 9", "--max-length says nothing without --model"),
+        ('check p --chat-template-kwargs {"a":1}', "--chat-template-kwargs says nothing without --model"),
+        ("diagnose run --limit 3 --max-length 9", "--max-length says nothing without --pairs"),
         ("diagnose run --reference r", "--reference says nothing without --pairs"),
         ("--ip 1.2.3.4 check p", "--port, --ip and --no-browser are for the lessons, not for a command"),
         ("--no-browser check p", "--port, --ip and --no-browser are for the lessons, not for a command"),
