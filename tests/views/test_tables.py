@@ -31,6 +31,13 @@ def test_a_meaning_is_told_once_a_table():
     assert page.count("said once") == page.count('tabindex="0"') * 2 == 2  # for the mouse, and for Tab
 
 
+def test_a_meaning_stays_within_its_attribute():
+    rows = [("side", "n"), ("<s>", "1")]
+    page = Table(rows, meanings={"<s>": 'as "said" <b>'}).html()
+    what = "as &quot;said&quot; &lt;b&gt;"
+    assert f'title="{what}" data-means="{what}">&lt;s&gt;</abbr>' in page
+
+
 def test_one_table_is_text_for_a_comparison_and_html_for_people():
     table = Table([("", "R"), ("a kind",), ("<b>", "+1.00")], caption="a < b")
     assert str(table) == table.reading == text_table(table.rows)
