@@ -114,6 +114,7 @@ class Copy:
                         "-q",
                         "-p",
                         "no:cacheprovider",
+                        "--hypothesis-profile=ci",  # the same examples each time, however slow
                         "-W",
                         loaded,
                         "-m",

@@ -201,6 +201,18 @@ def test_a_flaw_follows_the_answer_where_thoughts_that_repeat_it_are_taken_off()
         encode_response(tokenizer, ASK, reply, 999, flaws=((8, 12),))
 
 
+@pytest.mark.parametrize(
+    "earlier", ["m.content + '<|im_start|>'", "m.content", "m.content[:-1] + 'x<|im_end|>'"]
+)
+def test_an_earlier_turn_is_rewritten_to_its_last_letter_and_its_end(earlier):
+    written = f"{earlier} if m.role == 'assistant' and not loop.last else m.content + '<|im_end|>'"
+    written = "{% for m in messages %}{{ m.role }}\n{{ " + written + " }}\n{% endfor %}"
+    template = Template(with_template(written + "{% if add_generation_prompt %}assistant\n{% endif %}"))
+    assert len(render_chat(template, ASK, [REPLY]).turns) == 1
+    with pytest.raises(BoundaryError, match="rewrites an earlier turn once others follow"):
+        render_chat(template, ASK, [REPLY, *ASK, REPLY])
+
+
 def test_white_space_that_the_template_keeps_on_one_side_is_the_assistant_s():
     response = encode_response(with_template(THOUGHTLESS), ASK, "\nIt is blue.  ", 999)
     assert with_template(THOUGHTLESS).decode(response.ids) == "It is blue.  <|im_end|>"

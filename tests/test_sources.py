@@ -188,6 +188,7 @@ HELD = {  # a file's text -> place and record, or what is said of it, one after 
         '{"version": 2, "rows": [{"a": 1}, {"a": 2}], "ids": [3]}',
         [("record 1", ONE), ("record 2", TWO)],
     ),
+    "keys.json": ('{"rows": [{"a": 1}, {"a": 2}], "ids": [3, 4]}', [("record 1", ONE), ("record 2", TWO)]),
     "trains.json": ('{"test": [{"a": 2}], "train_prefs": [{"a": 1}]}', [("record 1", ONE)]),
     "of_two.json": ('{"train": [{"a": 1}], "train_prefs": [{"a": 2}]}', [("record 1", ONE)]),
     "a.csv": ('\ufeffa,b\n"1\n2",3\n4,5\n', [("2", {"a": "1\n2", "b": "3"}), ("4", {"a": "4", "b": "5"})]),

@@ -212,8 +212,8 @@ class _Frame:
     def tags(self, series: Sequence[Series]) -> str:
         """What stands beside points: below them to the right, or to the left where there is no room."""
         found = []
-        for s in series:
-            for x, y, tag in zip(s.x, s.y, s.tags or [""] * len(s.x), strict=True):
+        for s in (s for s in series if s.tags):
+            for x, y, tag in zip(s.x, s.y, s.tags, strict=True):
                 if tag:
                     px, py = self.place(x, y)
                     found.append((py + 19, px, tag, s.look.colour))

@@ -19,6 +19,7 @@ from dpoq_lab.commands.claim import claimed
 from dpoq_lab.commands.inspect import FILES, score
 from dpoq_lab.commands.unfinished import Unfinished
 from dpoq_lab.preferences import SIDES, Pair, write_pairs
+from dpoq_lab.sources import PairsError
 
 HOSTILE = '</script><img src=x onerror="alert(1)">'
 
@@ -312,6 +313,21 @@ def test_none_usable_is_one_line_and_loads_no_model(many, capsys, monkeypatch):
         .err.splitlines()[-1]
         .endswith(f"no usable pair; first problem: {folder}/many.jsonl:1: rejected: is missing")
     )
+    assert not (folder / "none").exists()
+
+
+@pytest.mark.parametrize("rows", [[], [{"prompt": "x", "chosen": "y"}] * 2])
+def test_none_usable_is_the_same_in_python_and_for_a_file_without_rows(rows, many, tiny, tokenizer, capsys):
+    with pytest.raises(PairsError) as caught:
+        score(tiny, tiny, rows, tokenizer)
+    said = "row 1: rejected: is missing" if rows else "rows: holds no pairs"
+    assert str(caught.value) == f"no usable pair; first problem: {said}"
+    folder, words = many
+    path = folder / "many.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli.main([*words, "--out", str(folder / "none")]) == 1
+    said = f"{path}:1: rejected: is missing" if rows else f"{path}: holds no pairs"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"no usable pair; first problem: {said}")
     assert not (folder / "none").exists()
 
 

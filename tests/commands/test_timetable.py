@@ -46,6 +46,14 @@ def test_a_plan_takes_what_fits_by_priority_in_the_order_of_the_lessons(minutes,
     assert [(slot.lesson.name, slot.part, slot.minutes) for slot in slots] == parts
 
 
+@pytest.mark.parametrize(
+    ("minutes", "done"), [(59, []), (60, ["02_two"]), (69, ["02_two"]), (70, ["01_one", "02_two"])]
+)
+def test_exercises_are_done_by_priority_as_far_as_the_minutes_go(minutes, done):
+    slots = plan([ONE, replace(TWO, exercises=10)], minutes)
+    assert [slot.lesson.name for slot in slots if slot.exercises] == done
+
+
 def test_the_text_says_when_what_to_project_what_to_ask_and_what_is_left():
     text = plan_text(plan([ONE, TWO], 40), 40)
     rows = [line.split() for line in text.splitlines()[2:6]]

@@ -46,11 +46,12 @@ def test_dropping_a_choice_reaches_a_page_that_made_it_itself(picker):
     assert picker.children[0].value != before
 
 
-def test_a_choice_beyond_the_end_of_other_tokens_is_dropped(picker):
+@pytest.mark.parametrize(("n", "stays"), [(1, False), (2, False), (3, True)])
+def test_a_choice_beyond_the_end_of_other_tokens_is_dropped(picker, n, stays):
     picker.selected = 2
-    picker.show(cells(["a"], [0.1], 1.0), "one")
-    assert picker.selected == -1
-    assert marked(picker) == ["false"]
+    picker.show(cells(["a"] * n, [0.1] * n, 1.0), "others")
+    assert picker.selected == (2 if stays else -1)
+    assert marked(picker) == ["false", "false", "true"][:n] if stays else ["false"] * n
 
 
 def test_before_anything_is_shown_no_token_is_drawn():
