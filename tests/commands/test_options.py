@@ -225,7 +225,7 @@ def test_what_a_study_takes_if_nothing_is_said(called):
         ),
         ("check p --chat-template t", "--chat-template says nothing without --model"),
         # of several the first as the help has them, whatever was said first
-        ("check p --chat-template-kwargs {} --chat-template t", "--chat-template says nothing without"),
+        ('check p --chat-template-kwargs {"a":1} --chat-template t', "--chat-template says nothing without"),
         ("check p --chat-template t --max-length 9", "--max-length says nothing without --model"),
         ('check p --chat-template-kwargs {"a":1}', "--chat-template-kwargs says nothing without --model"),
         ("diagnose run --limit 3 --max-length 9", "--max-length says nothing without --pairs"),
