@@ -4,6 +4,7 @@ import heapq
 import random
 from array import array
 from collections import Counter, defaultdict
+from math import inf
 from operator import itemgetter
 from typing import Any
 
@@ -148,7 +149,7 @@ class Tally:
     def _parts(self) -> list[dict]:
         """Mean reward of each part by side, for all replies and for those of each length."""
         table = []
-        for length in ("all", *map(length_group, (*LENGTHS, LENGTHS[-1] + 1))):
+        for length in ("all", *map(length_group, (*LENGTHS, inf))):
             for side in SIDES:
                 lengths = [other for of, other in self.replies if of == side and length in ("all", other)]
                 if n := sum(self.replies[side, other] for other in lengths):
@@ -205,7 +206,7 @@ def _half(replies: np.ndarray) -> int:
     return int(np.count_nonzero(replies >= max(replies[0] / 2, 1)))
 
 
-def length_group(n: int) -> str:
+def length_group(n: float) -> str:
     """The group of replies of `n` actions, as "17-32"."""
     low = 1
     for high in LENGTHS:

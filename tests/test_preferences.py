@@ -649,3 +649,11 @@ def test_a_blank_reply_is_named_by_its_side(side):
     with pytest.raises(FieldError) as caught:
         parse_pair(row)
     assert (caught.value.field, str(caught.value)) == (side, "is empty")
+
+
+@pytest.mark.parametrize("names", [("prompt",), ("chosen",), ("rejected",), ("chosen", "rejected")])
+def test_messages_that_any_field_holds_as_a_string_are_messages(names):
+    said = {"prompt": ("user", "a"), "chosen": ("assistant", "b"), "rejected": ("assistant", "c")}
+    row = {name: [{"role": role, "content": text}] for name, (role, text) in said.items()}
+    assert parse_pair(row | {name: json.dumps(row[name]) for name in names}) == parse_pair(row)
+    assert parse_pair(row | {name: row[name][0] for name in names}) == parse_pair(row)  # one message alone

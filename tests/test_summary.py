@@ -54,6 +54,8 @@ def test_replies_of_a_pair_may_lie_in_two_groups():
     rows = [(row["actions"], row["side"], row["replies"], row["shared start"]) for row in table]
     chosen, rejected = ("chosen", 1, 0.25), ("rejected", 1, 0.125)
     assert rows == [("all", *chosen), ("all", *rejected), ("1-16", *chosen), ("17-32", *rejected)]
+    table = summarise([(CHOSEN, scored([1] * 257, [0.25] * 257))], 0.5)["reward_parts"]
+    assert [row["actions"] for row in table] == ["all", "all", "1-16", "257 and more"]
 
 
 def test_the_parts_add_up_to_the_mean_rewards():

@@ -403,18 +403,19 @@ def test_one_of_two_processes_scales_its_losses_and_adds_up_what_both_have(tiny,
 def test_metrics_are_written_each_step_and_checkpoints_now_and_then(tmp_path, monkeypatch):
     kept, told = [], []
     monkeypatch.setattr(training, "save_checkpoint", lambda *given: kept.append((len(given[1]), given[2:])))
-    training._write_log(tmp_path / "run", [{"step": -1}])
+    run = tmp_path / "new" / "run"
+    training._write_log(run, [{"step": -1}])
     settings, log = replace(SFT_RUN, steps=5, checkpoint_every=2), []
     for step in range(5):
         log.append({"step": step})
-        training._after_step(log, tmp_path / "run", settings, "policy", "optimizer", told.append)
+        training._after_step(log, run, settings, "policy", "optimizer", told.append)
     assert kept == [(n, ("policy", "optimizer")) for n in (2, 4, 5)]
     assert told == log
-    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    lines = (run / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"step": -1}, *log]
     training._after_step(log, None, settings, "policy", "optimizer", None)
-    training._write_log(tmp_path / "run", [])
-    assert (tmp_path / "run" / "metrics.jsonl").read_text() == ""
+    training._write_log(run, [])
+    assert (run / "metrics.jsonl").read_text() == ""
 
 
 def test_the_bar_counts_the_steps_and_shows_the_loss(tiny, train_pairs, monkeypatch):

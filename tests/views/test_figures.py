@@ -25,8 +25,9 @@ def test_it_shows_its_reading_above_the_picture_with_alt_text():
 
 def test_figures_beside_one_another_keep_their_data_and_do_not_overlap():
     one, two = (Figure(f'<path class="{n}"/>', 100, h, n, n, {n: 1}) for n, h in (("a", 40), ("b", 60)))
-    both = beside(one, two, alt="both", reading="both", gap=20)
+    both = beside(one, two, alt="seen", reading="told", gap=20)
     assert (both.width, both.height, both.data) == (220, 60, {"a": 1, "b": 1})
+    assert (both.alt, both.reading) == ("seen", "told")
     assert [g.get("transform") for g in elements(both, "g")] == ["translate(0,0)", "translate(120,0)"]
 
 
