@@ -3,6 +3,7 @@
 import re
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from chat_templates import ASK, KINDS, REPLY, STYLES, TOOLS, calls, says, styled, verdict
@@ -596,3 +597,28 @@ def test_a_conversation_whole():
 def test_every_argument_that_is_not_known_is_named():
     with pytest.raises(BoundaryError, match=r"^the chat template has no argument a, b$"):
         Template(with_template(SWITCH), None, {"b": 1, "quiet": True, "a": 2})
+
+
+def test_the_texts_used_last_are_kept():
+    """Eight of them; by messages, the prompt of a generation, and tools."""
+    written = []
+
+    def writes(messages, tokenize, add_generation_prompt, tools):
+        written.append((messages, add_generation_prompt, tools))
+        return f"{messages} {add_generation_prompt} {tools}"
+
+    template = Template(SimpleNamespace(chat_template="any", apply_chat_template=writes), ["own"])
+    for k in (*range(8), 0, 8, 0, *range(2, 9)):
+        assert template.write([k]) == f"{[k]} False ['own']"
+    assert [messages for messages, *_ in written] == [[k] for k in range(9)]
+    for k in (0, 1, 0):
+        template.write([k])
+    assert [messages for messages, *_ in written[9:]] == [[1]]  # the one that was used least of late
+    assert template.write([0], generate=True) == "[0] True ['own']"
+    assert template.write([0], tools=["other"]) == "[0] False ['other']"
+    assert len(written) == 12
+
+
+def test_of_special_tokens_that_begin_alike_the_longest_is_meant():
+    special = Template(with_template(SWITCH, ("<|a|>", "<|a|>b", "<|a|>bc"))).special
+    assert re.findall(special, "<|a|>bc<|a|>b<|a|>") == ["<|a|>bc", "<|a|>b", "<|a|>"]

@@ -1,6 +1,7 @@
 """Log-probabilities that are kept: read back to the bit, found by content, never a reason to fail."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ RUN = Settings(DPO(0.1), lr=1e-3, steps=2, batch_size=4, micro_batch=2)
 
 
 def test_what_is_written_is_read(tmp_path):
-    path = tmp_path / "new" / "a.safetensors"
+    path = tmp_path / "new" / "deep" / "a.safetensors"
     reference_cache.write(path, FOUND)
     back = reference_cache.read(path)
     assert list(back) == [4, 1]
@@ -42,7 +43,17 @@ def test_a_folder_that_takes_nothing_is_no_error(tmp_path):
     assert reference_cache.read(tmp_path / "file" / "a.safetensors") is None
 
 
+def test_what_cannot_be_put_in_place_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(reference_cache.Path, "replace", full)
+    reference_cache.write(tmp_path / "a.safetensors", FOUND)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_so_many_files_are_kept(tmp_path, monkeypatch):
+    assert reference_cache.MOST_FILES == 32
     monkeypatch.setattr(reference_cache, "MOST_FILES", 2)
     for k, name in enumerate("abc"):
         reference_cache.write(tmp_path / f"{name}.safetensors", FOUND)
@@ -63,6 +74,9 @@ def test_a_place_is_of_content(tiny, monkeypatch, tmp_path):
     tiny.config.rms_norm_eps *= 2
     places |= {reference_cache.place(tiny, "weights", "pairs", "cpu", 4), first}
     assert len(places) == 5
+    orders = [SimpleNamespace(to_dict=lambda names=names: dict.fromkeys(names, 1)) for names in ("ab", "ba")]
+    one, other = (reference_cache.place(SimpleNamespace(config=config), "w", "p") for config in orders)
+    assert one == other
 
 
 def test_a_second_run_scores_nothing_and_is_the_same(tokenizer, train_pairs, tmp_path, monkeypatch):
