@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
+from dpoq_lab import encoding
 from dpoq_lab.chat import Rendered, Turn
 from dpoq_lab.encoding import (
     BYTE,
@@ -393,6 +394,29 @@ def test_an_empty_token_before_is_no_part_of_a_character():
     response = Response([5], [7, 8, 9, 4], [(0, 2), (0, 2), (2, 3), (3, 3)], "abc", eos_id=4)
     assert response.tokens == ["ab", BYTE, "c", EOS]
     assert (response.actions, response.n_actions) == ([True] * 4, 4)
+
+
+def test_pairs_go_to_the_tokenizer_in_chunks_and_each_comes_back_once(monkeypatch):
+    assert encoding.CHUNK == 256
+    monkeypatch.setattr(encoding, "CHUNK", 2)
+    tokenizer = letters([("b", "c")])
+    pairs = [Pair("ab" if k == 2 else "a", "cd", "abcde"[: k + 1], where=f"f:{k}") for k in range(5)]
+    found = encode_pairs(tokenizer, pairs, 99)
+    assert [both.pair.where for both in found.pairs] == ["f:0", "f:1", "f:3", "f:4"]
+    assert [problem.where for problem in found.refused] == ["f:2"]
+    assert [len(both.rejected.text) for both in found.pairs] == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_reply_without_an_action_is_refused_whatever_the_other_has(first):
+    """The template writes an empty think block before one; the other's thoughts were said: one token each."""
+    tokenizer = styled("ChatML, thoughts")
+    replies = ["<think>\nair\n</think>\n\nBlue.", "Soup."]
+    room = len(encode_response(tokenizer, CHAT, "Soup.", 999).prompt_ids) + 1
+    said, plain = (encode_response(tokenizer, CHAT, reply, room) for reply in replies)
+    assert (said.n_actions, plain.n_actions) == (1, 0)
+    [refused] = encode_pairs(tokenizer, [Pair(CHAT, *replies[:: 1 if first else -1])], room).refused
+    assert refused.message == f"no response token is left within {room} tokens"
 
 
 def test_what_a_response_is_if_nothing_else_is_said():

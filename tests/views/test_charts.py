@@ -8,6 +8,7 @@ from hand_made import drawing, elements, texts
 from dpoq_lab.views.charts import (
     GREY,
     LESS,
+    LINE,
     LOOKS,
     MORE,
     Axis,
@@ -17,6 +18,7 @@ from dpoq_lab.views.charts import (
     axis,
     bar,
     chart,
+    exact_ticks,
     key,
     named_axis,
     path,
@@ -357,6 +359,20 @@ def test_a_tag_turns_to_the_left_only_where_it_would_leave_the_plane():
         [tag] = [e for e in elements(figure, "text") if e.text == "0123456789"]
         assert (tag.get("text-anchor"), float(tag.get("x"))) == (anchor, pytest.approx(at, abs=0.06))
         assert tag.get("class") == "fill more"
+
+
+def test_tags_keep_within_the_plane_and_apart():
+    """It reaches from 14 to 304 pixels: baselines from 28 to 298, 19 below their points and 18 apart."""
+    ends = Series("s", [2, 5, 5], [100, 0, 1], tags=["top", "low", "lower"])
+    tags = {e.text: float(e.get("y")) for e in elements(plot(ends, height=360), "text")}
+    assert [tags[name] for name in ("top", "lower", "low")] == [33, 298 - LINE, 298]
+
+
+def test_exact_ticks_by_hand():
+    """The first from 13 to 2 pixels above, the second from 2 to 13 below."""
+    first, second = "path dpoq-whisker ink M7.0 37.0L7.0 48.0", "path dpoq-whisker less M9.0 52.0L9.0 63.0"
+    assert drawing(exact_ticks([7, 9], 50)) == [first, second]
+    assert drawing(exact_ticks([7], 50)) == [first]
 
 
 def test_what_is_no_number_is_left_out_of_an_axis_and_of_a_lines_end():
