@@ -30,8 +30,8 @@ WIDTH, BELOW, BARS = 940, 54, 240  # BARS: where those of the policies begin
 NAMES = (  # of the regions: the words, the harm at which they stand, is asking right and preferred there?
     ("asking is right", 38, (True, True)),
     ("and preferred", 28, (True, True)),
-    ("asking is right,", 52, (True, False)),
-    ("guessing preferred", 38, (True, False)),
+    ("asking is right,", 55, (True, False)),
+    ("guessing preferred", 42, (True, False)),
     ("guessing is right and preferred", 0.62, (False, False)),
 )
 ALT = (
@@ -109,8 +109,8 @@ def _ground(cost: float) -> str:
 def _regions(cost: float) -> str:
     """The two borders, and the words between them."""
     priors = np.linspace(X.low, X.high - 1e-3, 200)
-    best = [_place(p, right_to_ask(p, cost)) for p in priors if right_to_ask(p, cost) < Y.high]
-    harms = np.geomspace(2 * cost, Y.high, 200)  # the border goes up for ever
+    best = [_place(p, right_to_ask(p, cost)) for p in priors if Y.low <= right_to_ask(p, cost) < Y.high]
+    harms = np.geomspace(max(2 * cost, Y.low), Y.high, 200)  # the border goes up for ever
     own = [_place(_prior_of(harm, cost), harm) for harm in harms]
     parts = [path(_through(points), look) for points, look in ((best, MORE), (own, LESS))]
     parts += [
