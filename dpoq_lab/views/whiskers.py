@@ -1,6 +1,7 @@
 """Results over seeds as a picture: a row a condition, a panel a measure, means, intervals and seeds."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from dpoq_lab.views.charts import LETTER, MORE, Axis, axis, exact_ticks, label, line, symbol
@@ -18,7 +19,7 @@ def whisker_figure(
     """Rows of named measures, (name, {measure: found}); a row without measures is a heading.
 
     `columns` maps the measures drawn to their titles. One or two `exact` values are ticks, named below; they
-    are the same things in every row. `data` has the rows by name.
+    are the same things in every row. `data` has the rows by name; a minus in the `reading` is drawn as one.
     """
     left = 16 + LETTER * max(len(name) for name, _ in rows)
     bottom = 30 + ROW * len(rows)
@@ -36,6 +37,7 @@ def whisker_figure(
         said = "; ".join(f"{side} tick: {what}" for side, what in sides)
         body.append(label(left, height + 16, said, "start", "small"))
         height += 24
+    reading = re.sub(r"(?<!\w)-(?=\d)", "\u2212", reading)
     return Figure("".join(body), width, height, alt, reading, dict(rows))
 
 

@@ -16,21 +16,22 @@ def share_bars(
     written: float,
     y: float,
     exact: Sequence[float] = (),
+    left: float = LEFT,
 ) -> str:
     """A bar a policy for how often it does something, with a note; a line at the reference's `written`, and
-    on every bar the ticks of one or two `exact` shares."""
+    on every bar the ticks of one or two `exact` shares. Names end where the bars begin, at `left`."""
     parts = []
     for k, (name, rate) in enumerate(rates.items()):
         top = y + k * ROW
-        parts.append(label(LEFT - 10, top + 17, name, "end", "word"))
-        parts.append(bar(LEFT, top + 3, WIDE * rate, 18, "ink" if name == "optimum" else "more"))
-        ticks, said = [LEFT + WIDE * share for share in exact], f"{rate:.2f}{notes.get(name, '')}"
+        parts.append(label(left - 10, top + 17, name, "end", "word"))
+        parts.append(bar(left, top + 3, WIDE * rate, 18, "ink" if name == "optimum" else "more"))
+        ticks, said = [left + WIDE * share for share in exact], f"{rate:.2f}{notes.get(name, '')}"
         parts.append(exact_ticks(ticks, top + 12))
-        at = LEFT + WIDE * max(rate, written) + 10
+        at = left + WIDE * max(rate, written) + 10
         for tick in sorted(ticks):  # one that would stand in the text
             at = max(at, tick + 10) if tick < at + LETTER * len(said) + 4 else at
         parts.append(label(at, top + 17, said))
-    bottom, x = y + len(rates) * ROW, LEFT + WIDE * written
+    bottom, x = y + len(rates) * ROW, left + WIDE * written
     parts.append(line(x, y - 4, x, bottom, "dpoq-zero"))
     parts.append(label(x, bottom + 13, f"pi_ref {written:.2f}", "middle", "small quiet"))
     return "".join(parts)

@@ -8,7 +8,18 @@ import pytest
 import torch
 
 from dpoq_lab import lessons
-from dpoq_lab.lessons.check import CORRECT, NO_RETURN, NOT_ATTEMPTED, OTHER, Exercise, checker, judge
+from dpoq_lab.lessons.check import (
+    CORRECT,
+    NO_RETURN,
+    NOT_ATTEMPTED,
+    NOTHING_HERE,
+    OTHER,
+    ROUNDED,
+    TEXT,
+    Exercise,
+    checker,
+    judge,
+)
 
 FOLDERS = sorted(path.parent.name for path in Path(lessons.__path__[0]).glob("l*/exercises.py"))
 TABLES = {name: import_module(f"dpoq_lab.lessons.{name}.exercises") for name in FOLDERS}
@@ -89,13 +100,40 @@ def rounded(value, digits):
     return np.asarray(value, dtype=float).round(digits).tolist()
 
 
+def has_floats(value):
+    """Are there numbers in it that are not whole?"""
+    if isinstance(value, dict):
+        return has_floats(list(value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(has_floats, value))
+    return not isinstance(value, str) and bool(np.any(np.asarray(value, dtype=float) % 1))
+
+
 @pytest.mark.parametrize("name", EXERCISES)
 def test_a_right_answer_rounded_as_displayed_is_correct(name):
     solution = EXERCISES[name].solution
-    if callable(solution):
-        assert judge(EXERCISES[name], lambda *case: rounded(solution(*case), 3)) == CORRECT
-    else:
-        assert judge(EXERCISES[name], rounded(solution, 2)) == CORRECT
+    answer = (lambda *case: rounded(solution(*case), 3)) if callable(solution) else rounded(solution, 2)
+    verdict = judge(EXERCISES[name], answer)
+    assert verdict in (CORRECT, ROUNDED)
+    if callable(solution) and has_floats([solution(*case) for case in EXERCISES[name].cases]):
+        assert verdict == ROUNDED  # one of the cases at least has more than three decimals
+    assert check(name, answer) in (answer, solution)
+
+
+def test_of_a_rounded_answer_the_lesson_goes_on_with_more_decimals(capsys):
+    third = Exercise(lambda x: x / 3, [(3.0,), (1.0,)], [])
+    use = checker({"third": third, "ln 2": Exercise(np.log(2), [], [])})
+
+    def mine(x):
+        return round(x / 3, 3)
+
+    assert use("third", mine) is third.solution
+    assert use("ln 2", 0.69) == np.log(2)
+    assert capsys.readouterr().out == f"Exercise third: {ROUNDED}\nExercise ln 2: {ROUNDED}\n"
+    assert judge(third, lambda x: np.float64(x) * (1 / 3)) == CORRECT
+    single = Exercise(lambda x: torch.tensor(x).exp(), [(2.0,)], [])
+    assert judge(single, lambda x: torch.tensor(x / 2).exp() ** 2) == CORRECT
+    assert judge(single, lambda x: torch.tensor(x).exp().round(decimals=3)) == ROUNDED
 
 
 def a_hundredth_more(value):
@@ -174,6 +212,9 @@ def test_a_missing_return_is_told_from_a_stub():
 
     assert judge(DOUBLE, stub) == NOT_ATTEMPTED
     assert judge(DOUBLE, forgotten) == NO_RETURN
+    verdict = judge(DOUBLE, lambda x, levels: double(x, levels) if x < 2 else None)
+    assert verdict.splitlines()[0] == NOTHING_HERE
+    assert verdict.endswith("yours None, expected [8.0, 14.0]")
 
 
 def test_an_answer_that_spoils_its_input_is_judged_on_fresh_ones():
@@ -196,7 +237,14 @@ def test_words_and_collections_are_compared_part_by_part():
 def test_an_answer_that_raises_or_is_no_function_is_told():
     assert "ZeroDivisionError" in judge(EXERCISES["05.1"], lambda *arguments: 1 / 0)
     assert "not a function" in judge(EXERCISES["05.1"], 3)
-    assert judge(EXERCISES["05.2"], "ln 2") == OTHER
+
+
+def test_a_text_is_no_number():
+    assert judge(EXERCISES["05.2"], "ln 2") == judge(EXERCISES["05.2"], "0.693") == TEXT
+    half = Exercise(lambda x: x / 2, [(1.0,), (np.inf,)], [])
+    assert judge(half, lambda x: str(x / 2)).splitlines()[0] == TEXT
+    assert judge(half, lambda x: x / 2 if x < 2 else "inf").splitlines()[0] == TEXT
+    assert judge(DOUBLE, lambda *case: [str(x) for x in double(*case)]).splitlines()[0] == OTHER
 
 
 def test_a_right_answer_written_otherwise_is_used(capsys):

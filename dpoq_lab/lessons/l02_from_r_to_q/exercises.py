@@ -104,7 +104,7 @@ TREES: list[Case] = [
 ]
 REPLIES: list[Case] = [
     (0.7, np.array([-0.1, -2.0, -0.4]), np.array([-0.5, -1.0, -0.9]), 0.5),
-    (-0.3, np.array([-1.5, -0.2]), np.array([-0.3, -0.6]), 2.0),
+    (-0.3127, np.array([-1.5, -0.2]), np.array([-0.3, -0.6]), 2.0),
 ]
 
 EXERCISES = {

@@ -233,7 +233,7 @@ EXERCISES = {
     ),
     "03.5": Exercise(
         beta_two_ways,
-        [(1.0, 0.1), (2.0, 0.5)],
+        [(1.0, 0.1), (2.0, 0.7)],
         [
             (
                 "both are upside down: a larger beta pushes harder at first and ends nearer the reference.",

@@ -99,7 +99,7 @@ TEXTS: list[Case] = [(*_logits(0, 3, 2), 1, 0.5), (*_logits(3, 6, 4), 2, 0.1), (
 REPLIES: list[Case] = [
     (np.array([0.0, -1.0]), np.array([2.0, 0.7])),
     (np.array([0.0, 1.0, -1.0, 1.0]), np.array([2.6, 2.0, 1.3, 0.7])),
-    (np.array([1.0]), np.array([0.4])),
+    (np.array([1.0]), np.array([0.4321])),
 ]
 EXERCISES = {
     "06.1": Exercise(

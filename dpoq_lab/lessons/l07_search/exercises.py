@@ -86,8 +86,8 @@ SUMS: list[Case] = [([-1.0, -2.0, -0.5], 1.0), ([-1.0, -2.0, -0.5], 0.0), ([-0.3
 SMALL = [np.array([[-0.7, -1.6, -1.3]]), np.array([[-1.5, -1.9, -0.5], [-0.2, -2.3, -2.5]])]
 
 
-def _log_levels(n_actions: int, H: int, seed: int) -> Levels:
-    return [np.log(level).round(2) for level in random_tree(n_actions, H, 1.0, seed).pi_ref]
+def _log_levels(n_actions: int, H: int, seed: int, digits: int = 2) -> Levels:
+    return [np.log(level).round(digits) for level in random_tree(n_actions, H, 1.0, seed).pi_ref]
 
 
 def _valued(n_actions: int, H: int, beta: float, seed: int) -> Case:
@@ -102,9 +102,9 @@ BEAMS: list[Case] = [  # the beam misses the best reply in all but the first
     (_log_levels(3, 3, 3), 2),
     (_log_levels(4, 4, 8), 3),
     (_log_levels(3, 5, 5), 1),
-    (_log_levels(3, 4, 8), 4),
+    (_log_levels(3, 4, 8, digits=4), 4),
 ]
-GAINS: list[Case] = [_valued(2, 2, 0.5, 1), _valued(3, 3, 2.0, 2), _valued(4, 3, 0.7, 3)]
+GAINS: list[Case] = [_valued(2, 2, 0.5, 1), _valued(3, 3, 2.0, 2), _valued(4, 3, 0.7777, 3)]
 EXERCISES = {
     "07.1": Exercise(
         likelihood_pick,

@@ -79,7 +79,7 @@ LOGGED: list[Case] = [  # r_hat of chosen, of rejected, beta, KL(pi_ref, pi), wo
 EXERCISES = {
     "08.1": Exercise(
         mean_reward,
-        [(1.6, 0.4, 0.5), (0.0, 0.7, 2.0)],
+        [(1.6, 0.4, 0.5), (0.0, 0.7123, 2.0)],
         [
             (
                 "the two are swapped: room under the reference is for the reward.",
@@ -96,7 +96,7 @@ EXERCISES = {
     ),
     "08.2": Exercise(
         both_rewards,
-        [(4.0, 3.0, 0.5), (0.3, 1.0, 2.0)],
+        [(4.0, 3.0, 0.5), (0.3127, 1.0, 2.0)],
         [
             (
                 "the margin lies between the two: each is half of it from the middle.",

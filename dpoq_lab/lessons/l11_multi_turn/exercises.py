@@ -1,7 +1,7 @@
 """The exercises of lesson 11: solutions, cases, and the mistakes that are named."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import expit, logit
@@ -26,15 +26,17 @@ def _luck(
     of_end: bool = True,
     of_replies: bool = True,
     mean: bool = True,
+    mean_of_end: bool = True,
+    mean_of_replies: bool = True,
     sign: int = 1,
 ) -> float:
     """The luck; an option set to False leaves a part out."""
     p, right, wrong, was_right = end
     total = 0.0
     for law, after, said in replies if of_replies else []:
-        total += after[said] - mean * float(np.dot(law, after))
+        total += after[said] - (mean and mean_of_replies) * float(np.dot(law, after))
     if of_end:
-        total += (right if was_right else wrong) - mean * (p * right + (1 - p) * wrong)
+        total += (right if was_right else wrong) - (mean and mean_of_end) * (p * right + (1 - p) * wrong)
     return sign * total
 
 
@@ -43,6 +45,17 @@ def border(p: float, cost: float) -> float:
     there is none: p sigma(cost) + (1 - p) sigma(cost - harm) = 1/2."""
     rest = (0.5 - p * expit(cost)) / (1 - p)
     return float(cost - logit(rest)) if rest > 0 else math.inf
+
+
+def _solved(rest: float, chance: float, cost: float) -> float:
+    """The harm at which sigma(cost - harm) is rest / chance; nan if there is none."""
+    share = rest / chance
+    return float(cost - logit(share)) if 0 < share < 1 else math.nan
+
+
+def _border(rest: float, chance: float, cost: float) -> float:
+    """The same; infinite where `rest` is not above 0."""
+    return _solved(rest, chance, cost) if rest > 0 else math.inf
 
 
 def label(first: Ended, second: Ended, replays: int) -> float:
@@ -76,6 +89,29 @@ def _sure(first: Ended, second: Ended, replays: int) -> float:
     return float(chance_1 @ ((gap > 0) + 0.5 * (gap == 0)) @ chance_2)
 
 
+def _some(begin: int, left_out: int) -> Callable:
+    """`label` with k from `begin` on, the last `left_out` values missing."""
+
+    def wrong(first: Ended, second: Ended, replays: int) -> float:
+        k = slice(begin, replays + 1 - left_out)
+        (p_1, R_1), (p_2, R_2) = ((p[k], R[k]) for p, R in (_means(x, replays) for x in (first, second)))
+        return float(p_1 @ expit(R_1[:, None] - R_2) @ p_2)
+
+    return wrong
+
+
+def _one_k(first: Ended, second: Ended, replays: int) -> float:
+    (chance_1, R_1), (chance_2, R_2) = (_means(one, replays) for one in (first, second))
+    return float((chance_1 * chance_2 * expit(R_1 - R_2)).sum())
+
+
+def _majority(first: Ended, second: Ended, replays: int) -> float:
+    k, n = np.arange(replays + 1), replays
+    p = label(first, second, 1)
+    chance = np.array([math.comb(n, int(i)) for i in k]) * p**k * (1 - p) ** (n - k)
+    return float(chance @ ((2 * k > n) + 0.5 * (2 * k == n)))
+
+
 def _without_ways(first: Ended, second: Ended, replays: int) -> float:
     k = np.arange(replays + 1)
     parts = []
@@ -88,7 +124,7 @@ def _without_ways(first: Ended, second: Ended, replays: int) -> float:
 TALKS: list[Case] = [
     ([], (0.8, 1.0, -3.0, False)),
     ([([0.3, 0.7], [0.5, -1.0], 0)], (0.9, 2.0, -1.0, True)),
-    ([([0.6, 0.4], [0.2, 1.2], 1), ([0.5, 0.5], [-0.4, 0.8], 0)], (0.7, 0.0, -8.0, False)),
+    ([([0.6, 0.4], [0.2, 1.2], 1), ([0.5, 0.5], [-0.4, 0.8], 0)], (0.7123, 0.0, -8.0, False)),
 ]
 POINTS: list[Case] = [(0.7, 0.5), (0.6, 0.2), (0.85, 0.5), (0.75, 1.0), (0.55, 1.0)]
 RATED: list[Case] = [
@@ -107,6 +143,12 @@ EXERCISES = {
             (
                 "the means are missing: luck is what came less what was to be expected.",
                 lambda r, e: _luck(r, e, mean=False),
+            ),
+            ("the end still lacks its mean.", lambda r, e: _luck(r, e, mean_of_end=False)),
+            ("the replies still lack their mean.", lambda r, e: _luck(r, e, mean_of_replies=False)),
+            (
+                "of several replies yours keeps the last alone: add them up.",
+                lambda r, e: _luck(r[-1:], e),
             ),
             (
                 "the end is to be counted by what was at stake, right less wrong.",
@@ -143,6 +185,22 @@ EXERCISES = {
                 "below the line that is where asking is right; own users compare sigma of what they got.",
                 lambda p, c: c / (1 - p) if p < 0.5 / expit(c) else math.inf,
             ),
+            (
+                "for p = 0.85 there is no border, for `rest` is below 0: np.inf is wanted.",
+                lambda p, c: _solved(0.5 - p * expit(c), 1 - p, c),
+            ),
+            (
+                "1 - p is forgotten: the harm is met with that probability.",
+                lambda p, c: _border(0.5 - p * expit(c), 1.0, c),
+            ),
+            (
+                "the guess at once wins by the cost, so with sigma(cost), not sigma(-cost).",
+                lambda p, c: _border(0.5 - p * expit(-c), 1 - p, c),
+            ),
+            (
+                "the guess at once wins by the cost, so with sigma(cost), not sigma(-cost).",
+                lambda p, c: _solved(0.5 - p * expit(-c), 1 - p, c),
+            ),
             ("the cost is missing: harm = cost - logit(...).", lambda p, c: border(p, c) - c),
             ("the sign of the logit is off.", lambda p, c: 2 * c - border(p, c)),
             ("likely and unlikely are exchanged.", lambda p, c: border(1 - p, c)),
@@ -163,6 +221,15 @@ EXERCISES = {
                 _sure,
             ),
             ("the two are exchanged.", lambda x, y, n: label(y, x, n)),
+            ("k = 0 is missing, nobody finds it right: k runs from 0 to replays.", _some(1, 0)),
+            ("k = replays is missing, all find it right: k runs from 0 to replays.", _some(0, 1)),
+            ("k = 0 and k = replays are missing: k runs from 0 to replays.", _some(1, 1)),
+            ("yours has one k for both; each conversation has a k of its own: two sums.", _one_k),
+            ("users do not vote pair by pair: their returns are averaged, then compared once.", _majority),
+            (
+                "that is a difference of returns; sigma of it is missing.",
+                lambda x, y, n: _mean(x) - _mean(y),
+            ),
             (
                 "in how many ways can k of them be right? The binomial coefficient is missing.",
                 _without_ways,

@@ -144,7 +144,7 @@ def _talk_figure(name: str, talk: Dialogue, pi: Levels, tokens: tuple[int, ...],
         words.append((ANSWERS[0][token], None) if t == 1 else (spoke[token], float(r_hat[t][state, token])))
     words.append(("right" if right else "wrong", None))
     split = parts_of(talk, at, 0 if right else 1)
-    notes = {words[-1][0]: f"R {split['R']:+.1f}"}
+    notes = {words[-1][0]: f"R {signed(split['R'])}"}
     below = 34 + ROW + 46
     exact = exactly_asks(name, talk)
     upper, lower = (f"{what} {rate:.2f}" for what, rate in exact.items())

@@ -29,7 +29,7 @@ LABELS: tuple[Labels, ...] = ("own user", "rated on average", "regret", "luck in
 
 @dataclass(frozen=True)
 class Size:
-    """Conversations for the base, pairs, the steps of each stage, and the pairs of a step."""
+    """Conversations for the base, pairs drawn, the steps of each stage, and the pairs of a step."""
 
     texts: int = 20_000
     pairs: int = 20_000
@@ -65,7 +65,7 @@ def train_base(table: Table, size: Size, seed: int) -> PreTrainedModel:
 
 def draw_pairs(table: Table, labels: Labels, size: Size, seed: int) -> PairData:
     """Pairs of conversations with one prompt, each with a user and an outcome of its own, labelled by a draw
-    from Bradley-Terry with what the `labels` look at."""
+    from Bradley-Terry with what the `labels` look at; those of two equal conversations are dropped."""
     rng = stream(seed, f"pairs {labels}")
     law = table.law * ~asked(table) if labels == "single turn" else table.law
     first = rng.choice(len(law), size.pairs, p=law / law.sum())

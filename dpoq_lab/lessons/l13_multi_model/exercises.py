@@ -156,6 +156,14 @@ EXERCISES = {
                 "the words are added up, not averaged.",
                 _wrong_reward(ratio=lambda mine, theirs: np.mean(mine - theirs)),
             ),
+            (
+                "yours has one number for each word; they are added up.",
+                _wrong_reward(ratio=lambda mine, theirs: mine - theirs),
+            ),
+            (
+                "the logs are given: it is their difference, not the log of their ratio.",
+                _wrong_reward(ratio=lambda mine, theirs: np.sum(np.log(mine / theirs))),
+            ),
             ("over the levels it is a mean, times T: not a sum.", _wrong_reward(levels=np.sum)),
             (
                 "you have added up the levels: it is their mean, times T.",
@@ -257,6 +265,30 @@ EXERCISES = {
                 lambda R, b, g: optimum(R, b, g)[::-1],
             ),
             (
+                "the second is the law of pictures given the words; yours is that of both together.",
+                lambda R, b, g: (optimum(R, b, g)[0], optimum(R, b, g)[0][:, None] * optimum(R, b, g)[1]),
+            ),
+            (
+                "the words' law has its weight beta: it goes as e^(V/beta), not e^V.",
+                lambda R, b, g: _played(_V(R, g), optimum(R, b, g)[1]),
+            ),
+            (
+                "yours has V * beta; the words' law goes as e^(V/beta).",
+                lambda R, b, g: _played(_V(R, g) * b, optimum(R, b, g)[1]),
+            ),
+            (
+                "yours has R * gamma; the pictures' law goes as e^(R/gamma).",
+                lambda R, b, g: _played(_V(R, g) / b, optimum(R, b, 1 / g)[1]),
+            ),
+            (
+                "yours has R * gamma; the pictures' law goes as e^(R/gamma).",
+                lambda R, b, g: _played(g * np.log(np.exp(R * g).mean(axis=1)) / b, optimum(R, b, 1 / g)[1]),
+            ),
+            (
+                "that is the law of the words alone; that of the pictures is wanted as well.",
+                lambda R, b, g: optimum(R, b, g)[0],
+            ),
+            (
                 "the words' law is not normalised.",
                 lambda R, b, g: (_raw(R, b, g), optimum(R, b, g)[1]),
             ),
@@ -299,16 +331,38 @@ EXERCISES = {
                 "a sum below 0 is no verdict; compare the two sums.",
                 lambda w, s: ["refiner" if x < 0 else "generator" for x in w.sum(axis=1)],
             ),
+            (
+                "`.sum()` adds up all drawings; with axis=1 there is a sum for each.",
+                lambda w, s: blamed(w.sum(keepdims=True), s.sum(keepdims=True))[0],
+            ),
+            (
+                "`.sum()` adds up all drawings; with axis=1 there is a sum for each.",
+                lambda w, s: blamed(w.sum(keepdims=True), s.sum(keepdims=True)) * len(w),
+            ),
+            (
+                "`.sum()` adds up all drawings; with axis=1 there is a sum for each, and a name.",
+                lambda w, s: w.sum() < s.sum(),
+            ),
+            ("yours is one name; a list of n of them is wanted.", lambda w, s: blamed(w, s)[0]),
             ("the first word alone is looked at.", lambda w, s: _lower(w[:, 0], s[:, 0])),
         ],
     ),
 }
 
 
+def _V(R: Array, gamma: float) -> Array:
+    """V* of the words, (n,)."""
+    return gamma * logsumexp(np.asarray(R) / gamma, axis=1, b=1 / np.shape(R)[1])
+
+
 def _raw(R: Array, beta: float, gamma: float) -> Array:
     """e^{V*/beta}, not divided by its sum."""
-    V = gamma * logsumexp(np.asarray(R) / gamma, axis=1, b=1 / np.shape(R)[1])
-    return np.exp(V / beta)
+    return np.exp(_V(R, gamma) / beta)
+
+
+def _played(x: Array, pictures: Array) -> Optimum:
+    """The law of words proportional to e^x, and one of the pictures."""
+    return np.exp(x - logsumexp(x)), pictures
 
 
 check = checker(EXERCISES)

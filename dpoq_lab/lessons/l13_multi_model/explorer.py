@@ -23,6 +23,7 @@ from dpoq_lab.lessons.l13_multi_model.theory import (
 from dpoq_lab.views.charts import label
 from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
 from dpoq_lab.views.figures import Figure
+from dpoq_lab.views.token_view import signed
 
 TUNED = {
     "joint DPO": "joint",
@@ -44,7 +45,7 @@ class PromptExplorer(Styled):
     def __init__(self) -> None:
         look = {"continuous_update": False, "layout": {"width": "22em"}}
         self.prompt = widgets.Text("star at sunset", description="prompt", **look)
-        self.after = widgets.Dropdown(options=TUNED, description="after")
+        self.after = widgets.Dropdown(options=TUNED, description="after", layout={"width": "26em"})
         self.seed = widgets.BoundedIntText(1, min=1, max=99, description="seed")
         self.picture = LiveFigure()
         on_change([self.prompt, self.after, self.seed], self._render)
@@ -162,13 +163,13 @@ def game_figure(beta: float, gamma: float, who: str) -> Figure:
     pi = policy(game, who)
     law, (refiner, generator) = law_of(pi), moved(game, pi)
     paid = float((law * game.R).sum())
-    lines = ((f"E[R] {paid:+.2f}", 60), (f"refiner moved {refiner:.2f} nats", 120))
+    lines = ((f"E[R] {signed(paid)}", 60), (f"refiner moved {refiner:.2f} nats", 120))
     lines += ((f"generator moved {generator:.2f} nats", 150),)
-    side = [label(470, y, text.replace("-", "\u2212"), kind="word") for text, y in lines]
+    side = [label(470, y, text, kind="word") for text, y in lines]
     side += [label(470, 210 + 22 * k, text, kind="small quiet") for k, text in enumerate(HOW_TO_READ)]
     reading = (
-        f"beta {beta:g}, gamma {gamma:g}, {who}: E[R] {paid:+.2f}; the refiner has moved {refiner:.2f} nats "
-        f"from pi_ref, the generator {generator:.2f}."
+        f"beta {beta:g}, gamma {gamma:g}, {who}: E[R] {signed(paid)}; the refiner has moved {refiner:.2f} "
+        f"nats from pi_ref, the generator {generator:.2f}."
     )
     data = {"law": law, "moved": (refiner, generator), "paid": paid}
     return Figure("".join([grid(law, game.R, 110, 30), *side]), 760, 300, GAME_ALT, reading, data)
@@ -186,4 +187,4 @@ def refiner_when_gamma_doubles(explorer: GameExplorer) -> str | None:
     change = explorer.picture.data["moved"][0] - before
     if abs(change) < 1e-3:
         return "exactly as far as before"
-    return "less far, though its weight is the same" if change < 0 else "further"
+    return "less far" if change < 0 else "further"

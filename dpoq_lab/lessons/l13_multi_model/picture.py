@@ -17,7 +17,7 @@ from dpoq_lab.views.charts import label
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed
 
-SHOWN = 4  # the seed of the drawings that are shown
+SHOWN = 373  # the seed of the drawings that are shown; r_hat is near the median of such failures
 HIGH, LEFT, SIZE, BARS = 176, 4, 120, 330  # pixels
 ALT = (
     "Two failed pictures of the base: the words, the picture as it is drawn, and r_hat of each move as a bar"

@@ -135,6 +135,7 @@ def test_who_is_asked_hears_the_truth_or_the_opposite(explorer, monkeypatch):
     explorer.wants.value = 0
     explorer.answers.value = "the truth"
     assert explorer.picture.data["R"] == -0.5
+    assert "R \u22120.50" in texts(explorer.picture.figure)
     assert talk.rules.wrong == -32
 
 

@@ -3,12 +3,17 @@
 import math
 
 import pytest
+from hand_made import elements, texts
 from scipy.special import expit
 
 from dpoq_lab.lessons.l11_multi_turn.picture import (
     HARMS,
+    LEFT,
     NAMES,
+    TOP,
+    WIDE,
     dpo_asks,
+    fits,
     frames,
     map_figure,
     right_to_ask,
@@ -50,10 +55,30 @@ def test_no_frame_is_larger_than_another():
     assert len({(frame.width, frame.height) for frame in frames()}) == 1
 
 
-@pytest.mark.parametrize("cost", [0.1, 0.3, 0.5, 1.0, 2.0])
-def test_the_regions_are_named_where_they_are(cost):
-    drawn = map_figure(harm_game(0.85, 8, cost=cost), {}, dialogue(harm_game(0.85, 8, cost=cost))).body
-    for p, harm, text, (right, preferred) in NAMES:
-        assert (text in drawn) == (
-            (harm >= right_to_ask(p, cost), harm >= dpo_asks(p, cost)) == (right, preferred)
-        )
+def drawn(cost):
+    return map_figure(harm_game(0.85, 8, cost=cost), {}, dialogue(harm_game(0.85, 8, cost=cost)))
+
+
+@pytest.mark.parametrize(
+    ("cost", "named"),
+    [(0.1, (0, 1)), (0.3, (0, 1)), (0.5, (0, 1, 2, 3, 4)), (1.0, (0, 1, 2, 3, 4)), (2.0, (2, 3, 4))],
+)
+def test_the_regions_are_named_where_their_words_have_room(cost, named):
+    assert [text in texts(drawn(cost)) for text, _, _ in NAMES] == [k in named for k in range(len(NAMES))]
+
+
+def test_no_corner_of_the_words_lies_beyond_a_border():
+    """At cost 0.5 and harm 36 guessing is right from 1 - 0.5/36 = 0.986 on, preferred from 0.803."""
+    assert fits(0.811, 36, "x" * 15, (True, False), 0.5)
+    assert not fits(0.811, 36, "x" * 25, (True, False), 0.5)
+    assert not fits(0.79, 36, "x", (True, False), 0.5)
+    assert not fits(0.52, 0.95, "x", (False, False), 0.5)  # 1.04 would be the border; their top is higher
+
+
+@pytest.mark.parametrize("cost", [0.1, 0.5, 1.0, 2.0])
+def test_the_border_of_own_users_goes_up_to_the_edge_of_the_map(cost):
+    points = elements(drawn(cost), "path", "less")[0].get("d").strip("M").split("L")
+    x, y = map(float, points[-1].split())
+    assert y == TOP
+    assert dpo_asks(0.5 + (x - LEFT) / WIDE / 2 - 1e-3, cost) < 64
+    assert x < LEFT + WIDE * (1 / expit(cost) - 1) + 0.1  # never over the upright line

@@ -72,7 +72,7 @@ def test_the_first_prediction_waits_for_a_doubled_gamma():
     game = GameExplorer()
     assert refiner_when_gamma_doubles(game) is None
     game.gamma.value = 1.0
-    assert refiner_when_gamma_doubles(game) == "less far, though its weight is the same"
+    assert refiner_when_gamma_doubles(game) == "less far"
     figure = game.picture.figure
     for moved, told in ((0.9, "further"), (0.349, "exactly as far as before")):
         game.picture.figure = replace(figure, data=figure.data | {"moved": (moved, 0.0)})
