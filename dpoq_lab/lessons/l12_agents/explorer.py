@@ -17,7 +17,7 @@ from dpoq_lab.views.words import HIGH, ROW, share_bars, word_row
 
 LOOKED_AT: tuple[Way, ...] = ("masked", "unmasked", "luck removed")
 ALT = "How often a trained policy and its reference call here, and r_hat of each token of an episode"
-DOES = ("calls, then says what it heard", "calls, then unsure", "says a digit", "says unsure")
+DOES = ("calls, then says what it heard (busy: unsure)", "calls, then unsure", "says a digit", "says unsure")
 
 
 class DeskExplorer(Styled):
