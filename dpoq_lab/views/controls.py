@@ -23,6 +23,11 @@ def slider(name: str, value: float, low: float, high: float, step: float) -> wid
     return widgets.FloatSlider(value, min=low, max=high, step=step, description=name, **look)
 
 
+def stands_at(control: widgets.Widget, value: float) -> bool:
+    """Does a slider stand there? 0.1 comes back from a browser as 0.09999999999999999."""
+    return abs(control.value - value) < 1e-6
+
+
 def row(*controls: widgets.Widget) -> widgets.HBox:
     """Controls side by side, or below one another where the page is narrow or enlarged."""
     return widgets.HBox(controls, layout={"flex_flow": "row wrap"})

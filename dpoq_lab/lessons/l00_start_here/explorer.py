@@ -57,7 +57,7 @@ def strip_of(record: dict, beta: float, limit: float) -> str:
 
 def ranking_at_twice_beta(viewer: RunViewer) -> str | None:
     """How many pairs are ranked right at twice the beta, against the first; None until it is doubled."""
-    if viewer.beta.value < 2 * viewer.trained_beta:
+    if viewer.beta.value < 2 * viewer.trained_beta - 1e-6:
         return None
     more = viewer.ranked_right - viewer.ranked_at_first
     return "exactly as many" if more == 0 else "more of them" if more > 0 else "fewer of them"

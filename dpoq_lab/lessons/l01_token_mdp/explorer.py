@@ -17,7 +17,7 @@ from dpoq_lab.theory.token_mdp import (
     reply_names,
     state_names,
 )
-from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider, stands_at
 from dpoq_lab.views.tables import terms_table
 from dpoq_lab.views.token_view import signed
 from dpoq_lab.views.trees import tree_figure
@@ -93,7 +93,7 @@ class RewardExplorer(Styled):
 
 def first_word(explorer: RewardExplorer) -> str | None:
     """What pi*(not|s_0) did when 'safe' after 'not' pays -1 or less at beta 1; None while it does not."""
-    if flat(explorer.r)[4] > -1 or explorer.beta.value != 1.0:
+    if flat(explorer.r)[4] > -1 + 1e-6 or not stands_at(explorer.beta, 1.0):
         return None
     said = explorer.solution.pi[0][0, 0].round(2)
     if said >= 0.86:

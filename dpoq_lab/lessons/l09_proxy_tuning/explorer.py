@@ -87,7 +87,7 @@ class ProxyExplorer(Styled):
 def right_word(explorer: ProxyExplorer) -> str | None:
     """What "35" does, of `OUTCOMES`, at lambda 3 with the proxy DPO from SFT where it opened; else None."""
     at_opening = (explorer.pair.value, explorer.told.value) == explorer.opening
-    if not at_opening or explorer.proxy.value != "DPO from SFT" or explorer.lam.value < 3:
+    if not at_opening or explorer.proxy.value != "DPO from SFT" or explorer.lam.value < 3 - 1e-6:
         return None
     p = explorer.probability("35")
     return OUTCOMES[0 if p < LOW else 1 if p <= HIGH else 2]

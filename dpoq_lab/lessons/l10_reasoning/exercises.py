@@ -20,12 +20,21 @@ def _outlook(
     shift: int = 0,
     front: bool = True,
     lost: float = -1.0,
+    weighted: bool = True,
+    in_place: bool = False,
 ) -> np.ndarray:
     line = np.zeros((len(wrong) + 1, 2))
     line[-1] = [1.0, lost]
     to_wrong = np.array([slip, 1 - repair])
     for t in reversed(range(len(wrong))):
         right, broken = line[t + 1]
+        if in_place:
+            new = _soft(slip, right, broken, beta)
+            line[t] = new, _soft(1 - repair, new, broken, beta)
+            continue
+        if not weighted:
+            line[t] = beta * np.log(np.exp(right / beta) + np.exp(broken / beta))
+            continue
         if mean:
             line[t] = (1 - to_wrong) * right + to_wrong * broken
         else:
@@ -34,6 +43,10 @@ def _outlook(
             )
     states = [*wrong, wrong[-1]] if shift else [0, *wrong]
     return np.array([line[t, state] for t, state in enumerate(states)])
+
+
+def _soft(to_wrong: float, right: float, broken: float, beta: float) -> float:
+    return beta * np.log((1 - to_wrong) * np.exp(right / beta) + to_wrong * np.exp(broken / beta))
 
 
 def share_blamed(credit: np.ndarray, wrong: np.ndarray, law: np.ndarray) -> float:
@@ -78,14 +91,15 @@ BLAMES: list[Case] = [
             [
                 [-0.2, 1.3, -1.0],
                 [0.1, -0.8, -0.4],
-                [-0.5, 0.6, -0.7],
+                [-0.5, 0.9, -0.7],
                 [-0.9, 0.4, 0.2],
                 [0.1, 0.1, -1.2],
                 [0.2, -0.9, 0.1],
+                [-0.8, 0.3, -0.4],
             ]
         ),
-        np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 1]]),
-        np.array([0.3, 0.2, 0.15, 0.2, 0.1, 0.05]),
+        np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 1], [1, 0, 1]]),
+        np.array([0.27, 0.2, 0.15, 0.15, 0.1, 0.05, 0.08]),
     ),
 ]
 FALLS: list[Case] = [
@@ -93,6 +107,7 @@ FALLS: list[Case] = [
     (np.array([8, 2, 2, 3, 0]), 8),
     (np.array([4, 5, 5, 1, 1]), 8),
     (np.array([3, 0, 7, 2, 0]), 10),
+    (np.array([40, 20, 4, 3, 2]), 64),
 ]
 LABELS: list[Case] = [
     ([("a", "b"), ("c", "d"), ("e", "f")], np.array([True, False, False])),
@@ -118,6 +133,7 @@ EXERCISES = {
                 "the first value is that before any step, where the chain is right; yours are a step early.",
                 lambda w, s, r, b: _outlook(w, s, r, b, shift=1),
             ),
+            ("the first value, before any step, is missing.", lambda w, s, r, b: _outlook(w, s, r, b)[1:]),
             ("the return after the last step is missing.", lambda w, s, r, b: _outlook(w, s, r, b)[:-1]),
             (
                 "that is V*, 0 of an ended reply; the outlook has what was paid on top, at the end 1 or -1.",
@@ -131,6 +147,14 @@ EXERCISES = {
                 "the beta in front of the logarithm is missing.",
                 lambda w, s, r, b: _outlook(w, s, r, b, front=False),
             ),
+            (
+                "the probabilities are missing: V* is beta log of the mean under pi_ref, not of the sum.",
+                lambda w, s, r, b: _outlook(w, s, r, b, weighted=False),
+            ),
+            (
+                "V* of right is overwritten before that of wrong is made from it; keep both of a step apart.",
+                lambda w, s, r, b: _outlook(w, s, r, b, in_place=True),
+            ),
             ("a wrong answer pays -1, not 0.", lambda w, s, r, b: _outlook(w, s, r, b, lost=0.0)),
         ],
     ),
@@ -143,12 +167,23 @@ EXERCISES = {
                 lambda a, w, p: share_blamed(-a, w, p),
             ),
             (
-                "chains that end right have no step that broke them; leave them out.",
+                "chains that end right must be left out of both sums; divide by the law of those that "
+                "end wrong.",
                 lambda a, w, p: share_blamed(a, w, p) * p[w[:, -1] == 1].sum() / p.sum(),
             ),
             (
                 "every chain counts as much as pi_ref writes it: weight by `law`.",
                 lambda a, w, p: share_blamed(a, w, np.ones_like(p)),
+            ),
+            (
+                "credit has a sign: what is blamed most is the least, not the largest in size.",
+                lambda a, w, p: share_blamed(-abs(a), w, p),
+            ),
+            (
+                "any step from right to wrong counts there; the last one broke the chain for good.",
+                lambda a, w, p: _share(
+                    (np.diff(w, axis=1, prepend=0) == 1)[np.arange(len(w)), a.argmin(axis=1)], w, p
+                ),
             ),
             (
                 "that is the first wrong step; a chain that was mended broke for good later.",
@@ -191,6 +226,10 @@ EXERCISES = {
             (
                 "that is the first step that lost anything; take the one that lost most.",
                 lambda x, n: int(np.flatnonzero(np.diff(x) < 0)[0]),
+            ),
+            (
+                "that is the fall of V*; read each count as a share.",
+                lambda x, n: int(np.argmin(np.diff(np.log(x / n + (1 - x / n) * np.exp(-6.0))))),
             ),
             ("that is the step that gained most.", lambda x, n: int(np.argmax(np.diff(x)))),
             (

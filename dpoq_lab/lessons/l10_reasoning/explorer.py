@@ -12,7 +12,7 @@ from dpoq_lab.lessons.l10_reasoning.recipe import BETA, PAY
 from dpoq_lab.lessons.l10_reasoning.study import blamed, by_step
 from dpoq_lab.lessons.l10_reasoning.theory import STEPS, credit, share_found
 from dpoq_lab.lessons.l10_reasoning.walk import RING, Walk, is_right, outlook, wrong_steps
-from dpoq_lab.views.controls import WIDE_CHOICE, LiveFigure, Styled, on_change, row, slider
+from dpoq_lab.views.controls import WIDE_CHOICE, LiveFigure, Styled, on_change, row, slider, stands_at
 
 
 class ChainExplorer(Styled):
@@ -38,12 +38,12 @@ class ChainExplorer(Styled):
 
 
 def share_at_half_repair(explorer: ChainExplorer) -> str | None:
-    """What the share of breaking steps that are blamed does from repair 0.30 to 0.50 or more at slip 0.10."""
-    if explorer.repair.value < 0.495 or explorer.slip.value != 0.1:
+    """What the share of breaking steps that are blamed does from repair 0.11 to 0.50 or more at slip 0.10."""
+    if explorer.repair.value < 0.495 or not stands_at(explorer.slip, 0.1):
         return None
-    before, now = (share_found(*credit(repair)) for repair in (0.3, explorer.repair.value))
+    before, now = (share_found(*credit(repair)) for repair in (0.11, explorer.repair.value))
     if abs(now - before) < 0.05:
-        return "stays near 0.43"
+        return "stays near 0.34"
     return "rises again" if now > before else "falls further"
 
 

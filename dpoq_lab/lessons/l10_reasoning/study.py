@@ -147,12 +147,15 @@ def credit_row(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
 def read_in_order(blame: np.ndarray, chains: list[Chain]) -> dict[str, float]:
     """How often the first step whose r_hat is below a mark is the first wrong one, by mark. Where no step's
     is, the most blamed one is taken."""
-    r_hat, first, found = -by_step(blame), wrong_of(chains).argmax(axis=1), {}
-    for mark in MARKS:
-        low = r_hat < mark
-        step = np.where(low.any(axis=1), low.argmax(axis=1), r_hat.argmin(axis=1))
-        found[f"below {mark}"] = mean(step == first)
-    return found
+    return {f"below {mark}": first_over(blame, chains, -mark) for mark in MARKS}
+
+
+def first_over(blame: np.ndarray, chains: list[Chain], mark: float) -> float:
+    """How often the first step whose blame is over a mark is the first wrong one; the most blamed one, where
+    none is."""
+    steps, first = by_step(blame), wrong_of(chains).argmax(axis=1)
+    over = steps > mark
+    return mean(np.where(over.any(axis=1), over.argmax(axis=1), steps.argmax(axis=1)) == first)
 
 
 def by_pay(chains: list[Chain]) -> dict[str, float]:

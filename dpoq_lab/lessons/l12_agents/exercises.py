@@ -132,6 +132,16 @@ EXERCISES = {
                 ],
             ),
             (
+                "a user is no assistant: ask for the role assistant, for the words and for the EOS.",
+                lambda turns: [
+                    role != "tool" for role, words in turns for _ in [*words, *["EOS"][role == "tool" :]]
+                ],
+            ),
+            (
+                "that is a list for each turn; return one list, with an entry a token.",
+                lambda turns: [action_mask([turn]) for turn in turns],
+            ),
+            (
                 "only the last turn is marked; the decision to call stands in the first.",
                 lambda turns: [False] * len(action_mask(turns[:-1])) + [True] * len(action_mask(turns[-1:])),
             ),

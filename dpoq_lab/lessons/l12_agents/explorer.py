@@ -17,7 +17,7 @@ from dpoq_lab.views.words import HIGH, ROW, share_bars, word_row
 
 LOOKED_AT: tuple[Way, ...] = ("masked", "unmasked", "luck removed")
 ALT = "How often a trained policy and its reference call here, and r_hat of each token of an episode"
-DOES = ("calls, then says what it heard", "calls, then unsure", "says a digit", "says unsure")
+DOES = ("calls, then says what it heard (busy: unsure)", "calls, then unsure", "says a digit", "says unsure")
 
 
 class DeskExplorer(Styled):
@@ -109,14 +109,14 @@ def _episode_figure(name: str, before: float, now: float, words: list) -> Figure
 
 
 def paid_for_busy(explorer: EpisodeExplorer) -> str | None:
-    """What an unmasked policy's r_hat says to `busy` on a hard question; None until that is shown."""
+    """What an unmasked policy's r_hat says to `busy` on an easy question; None until that is shown."""
     if (
-        explorer.episode.question.easy
+        not explorer.episode.question.easy
         or "unmasked" not in explorer.policy.value
         or "busy" not in explorer.r_hat
     ):
         return None
     paid = explorer.r_hat["busy"]
     if abs(paid) < 0.3:
-        return "close to 0: it is the tool's word"
+        return "close to 0"
     return "far below 0" if paid < 0 else "far above 0"

@@ -38,6 +38,8 @@ def test_the_first_prediction_waits_for_much_repair_at_the_slip_that_was_asked_f
     assert share_at_half_repair(explorer) == "rises again"  # 0.55
     explorer.slip.value = 0.2
     assert share_at_half_repair(explorer) is None
+    explorer.slip.value = 0.09999999999999999  # moved and returned, as a browser sends it
+    assert share_at_half_repair(explorer) == "rises again"
 
 
 @pytest.fixture(scope="module")

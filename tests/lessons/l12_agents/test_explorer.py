@@ -75,15 +75,16 @@ def test_the_second_prediction_waits_for_a_busy_tool_and_no_mask(explorer):
     explorer.tool.value = "is busy"
     assert paid_for_busy(explorer) is None
     explorer.policy.value = "DPO, unmasked"
+    explorer.question.value = 1  # an easy one
     for value, told in (
-        (0.1, "close to 0: it is the tool's word"),
+        (0.1, "close to 0"),
         (-1.2, "far below 0"),
         (0.9, "far above 0"),
     ):
         explorer.r_hat["busy"] = value
         assert paid_for_busy(explorer) == told
-    explorer.question.value = 1  # an easy one
+    explorer.question.value = 0  # a hard one
     explorer.r_hat["busy"] = -1.2
     assert paid_for_busy(explorer) is None
-    explorer.question.value, explorer.tool.value = 0, "answers"
+    explorer.question.value, explorer.tool.value = 1, "answers"
     assert paid_for_busy(explorer) is None
