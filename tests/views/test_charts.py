@@ -383,3 +383,10 @@ def test_what_is_no_number_is_left_out_of_an_axis_and_of_a_lines_end():
     assert float(name.get("y")) == 14 + 5  # at 100, the top
     assert named_axis("t", [3, "b"]) == Axis("t", -0.5, 1.5, names=["3", "b"])
     assert named_axis("t", [3, "b"]).ticks() == [(0, "3"), (1, "b")]
+
+
+def test_names_at_the_bottom_of_a_wide_plane_stay_above_its_edge():
+    """The plane ends at 304 pixels; the lower name stands there, the other one a line above."""
+    figure = plot(Series("p", [0, 10], [5, 0]), Series("q", [0, 10], [9, 0]))
+    at = {e.text: float(e.get("y")) for e in elements(figure, "text") if e.text in ("p", "q")}
+    assert at == {"p": 304 + 5 - LINE, "q": 304 + 5}

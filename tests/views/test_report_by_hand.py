@@ -189,12 +189,12 @@ def test_a_pair_in_the_page_whole():
         TokenScores(
             Response([0], list(logp), [(k, k + 1) for k in range(len(logp))], text), logp, ref, *[[]] * 5
         )
-        for text, logp, ref in (("a<", [-1.0, -2.0], [-2.0, -4.0]), ("b", [-3.0], [-1.0]))
+        for text, logp, ref in (('a"', [-1.0, -2.0], [-2.0, -4.0]), ("b", [-3.0], [-1.0]))
     )
     found = report._pair_section(4, ScoredRow("a:1", "say <b>", (chosen, rejected)), 0.5, 1.0)
     assert found.startswith(
         '<section class="dpoq-pair" data-number="4" data-margin="2.500000" data-wrong="0.83333333" '
-        'data-text="a&lt; | b"><h3>Pair 4: margin +2.50</h3><div class="dpoq-prompt">say &lt;b&gt;</div>'
+        'data-text="a&quot; | b"><h3>Pair 4: margin +2.50</h3><div class="dpoq-prompt">say &lt;b&gt;</div>'
     )
     assert re.findall(r'<div class="dpoq-caption">(.*?)</div>', found) == [
         *("chosen: sum of r_hat +1.50", "rejected: sum of r_hat \u22121.00"),
