@@ -9,9 +9,7 @@ token that would straddle context and action has no place in the MDP, so its pai
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab.chat import BoundaryError, Rendered, Template, Turn, render_chat
 from dpoq_lab.preferences import Message, Pair, Span
@@ -77,25 +75,6 @@ class Encoding:
     pairs: list[EncodedPair]
     refused: list[Problem]
     truncated: int
-
-
-@dataclass(frozen=True)
-class Batch:
-    """B responses, prompts padded on the left and responses on the right to columns [P | R].
-
-    `input_ids`, `attention_mask`, `position_ids`: (B, P+R); `response_ids`, `action_mask`: (B, R), the mask
-    True where the policy chose the token: neither at observations nor at padding.
-    """
-
-    input_ids: Tensor
-    attention_mask: Tensor
-    position_ids: Tensor
-    response_ids: Tensor
-    action_mask: Tensor
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on another device."""
-        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 def encode_pairs(
@@ -346,35 +325,11 @@ def _eos(tokenizer: PreTrainedTokenizerFast) -> int:
     return tokenizer.eos_token_id
 
 
-def collate(responses: list[Response], pad_id: int) -> Batch:
-    """Pad B responses to one batch; the pad token is masked, never scored."""
-    P = max(len(response.prompt_ids) for response in responses)
-    R = max(len(response.ids) for response in responses)
-    input_ids = torch.full((len(responses), P + R), pad_id)
-    mask = torch.zeros((len(responses), P + R), dtype=torch.long)
-    actions = torch.zeros((len(responses), R), dtype=torch.bool)
-    for row, response in enumerate(responses):
-        start, end = P - len(response.prompt_ids), P + len(response.ids)
-        input_ids[row, start:end] = torch.tensor(response.prompt_ids + response.ids)
-        mask[row, start:end] = 1
-        actions[row, : len(response.ids)] = torch.tensor(response.actions)
-    position_ids = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    return Batch(input_ids, mask, position_ids, input_ids[:, P:], actions)
-
-
 def used_ids(pairs: list[EncodedPair]) -> set[int]:
     """Every token id that stands in the pairs."""
     return {
         i for pair in pairs for side in (pair.chosen, pair.rejected) for i in (*side.prompt_ids, *side.ids)
     }
-
-
-def pad_id(tokenizer: PreTrainedTokenizerFast, *models: PreTrainedModel | None) -> int:
-    """The id that fills masked places: the pad token, else EOS; one that all `models` have."""
-    found = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    if not isinstance(found, int):
-        raise ValueError("the tokenizer has neither a pad nor an EOS token")
-    return min(found, *(model.config.vocab_size - 1 for model in models if model), found)
 
 
 def stop_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpoq_lab.encoding import Batch
+from dpoq_lab.batches import Batch
 
 
 def response_logits(model: nn.Module, batch: Batch) -> Tensor:
@@ -29,12 +29,8 @@ def response_logits(model: nn.Module, batch: Batch) -> Tensor:
 
 def log_probs(logits: Tensor, batch: Batch) -> Tensor:
     """log pi(a_t | s_t) of the actions, (B, R), in nats; 0 at observations and padding."""
-    return log_softmax_at(logits, batch.response_ids).masked_fill(~batch.action_mask, 0.0)
-
-
-def log_softmax_at(logits: Tensor, ids: Tensor) -> Tensor:
-    """log_softmax(logits)[ids], (B, R)."""
-    return logits.log_softmax(dim=-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+    found = logits.log_softmax(dim=-1).gather(-1, batch.response_ids.unsqueeze(-1)).squeeze(-1)
+    return found.masked_fill(~batch.action_mask, 0.0)
 
 
 def token_log_probs(model: nn.Module, batch: Batch) -> Tensor:

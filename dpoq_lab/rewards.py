@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from dpoq_lab.encoding import EncodedPair, Response, collate, pad_id
+from dpoq_lab.batches import collate, pad_id
+from dpoq_lab.encoding import EncodedPair, Response
 from dpoq_lab.losses import eval_mode, response_logits
 from dpoq_lab.preferences import SIDES
 from dpoq_lab.shared_prompt import can_share, pair_logits

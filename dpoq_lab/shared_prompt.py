@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from dpoq_lab.encoding import Batch
+from dpoq_lab.batches import Batch
 from dpoq_lab.losses import eval_mode, response_logits, token_log_probs
 
 LogProbs = Callable[[nn.Module, Batch], Tensor]  # log pi of the actions, (B, R)

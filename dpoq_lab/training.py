@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from dpoq_lab import reference_cache
+from dpoq_lab.batches import Batch, collate
 from dpoq_lab.checkpoints import load_checkpoint, save_checkpoint
-from dpoq_lab.encoding import Batch, EncodedPair, collate
+from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.losses import eval_mode, log_ratios, token_log_probs
 from dpoq_lab.objectives import Objective, Side
 from dpoq_lab.records import write_text
@@ -203,7 +204,9 @@ def pair_log_probs(
 
 def _kept(accelerator: Accelerator, path: Path | None, needed: set[int]) -> dict[int, PairLogProbs] | None:
     """What the main process finds in the file, on every process; None where a pair is missing."""
-    found = reference_cache.read(path) if path and accelerator.is_main_process else None
+    if path is None:
+        return None
+    found = reference_cache.read(path) if accelerator.is_main_process else None
     [found] = broadcast_object_list([found if found and needed <= found.keys() else None])
     return found
 

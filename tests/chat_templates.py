@@ -7,6 +7,7 @@ takes thoughts off earlier turns and puts an empty think block into the last one
 
 from dataclasses import dataclass
 
+from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab.encoding import BoundaryError, encode_response
@@ -160,6 +161,15 @@ def verdict(style: str, kind: str) -> str:
     except BoundaryError as error:
         return str(error)
     return "exact"
+
+
+def letters(merges, chat_template=None):
+    """A tokenizer of the letters a to z, space, the given merges, and <eos>; no pre-tokenizer."""
+    names = ["<eos>", *" abcdefghijklmnopqrstuvwxyz", *(a + b for a, b in merges)]
+    backend = Tokenizer(models.BPE({name: i for i, name in enumerate(names)}, merges))
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>")
+    made.chat_template = chat_template
+    return made
 
 
 if __name__ == "__main__":

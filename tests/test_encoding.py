@@ -1,14 +1,10 @@
 """Tokens: the boundary holds, EOS is scored exactly once, padding never is."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
-from chat_templates import styled
+from chat_templates import letters, styled
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models
-from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab import encoding
 from dpoq_lab.chat import Rendered, Turn
@@ -22,11 +18,9 @@ from dpoq_lab.encoding import (
     _closes,
     _is_action,
     _placed,
-    collate,
     encode_pairs,
     encode_response,
     flaw_mask,
-    pad_id,
     stop_ids,
     used_ids,
 )
@@ -35,15 +29,6 @@ from dpoq_lab.preferences import Pair
 
 CHAT = [{"role": "user", "content": "Hi"}]
 TINY = tiny_tokenizer()
-
-
-def letters(merges, chat_template=None):
-    """A tokenizer of the letters a to z, space, the given merges, and <eos>; no pre-tokenizer."""
-    names = ["<eos>", *" abcdefghijklmnopqrstuvwxyz", *(a + b for a, b in merges)]
-    backend = Tokenizer(models.BPE({name: i for i, name in enumerate(names)}, merges))
-    made = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>")
-    made.chat_template = chat_template
-    return made
 
 
 def test_a_response_is_its_tokens_and_one_eos():
@@ -139,40 +124,9 @@ def test_pairs_that_truncation_spoils_are_counted_and_refused():
     assert encoding.truncated == 1
 
 
-def test_collate_pads_prompts_left_and_responses_right():
-    """Docstring example: [P | R] with P = 3 and R = 3."""
-    tokenizer = letters([])
-    rows = [encode_response(tokenizer, "ab", "cd", 99), encode_response(tokenizer, "abc", "d", 99)]
-    batch = collate(rows, pad_id=0)
-    a, b, c, d = (tokenizer.convert_tokens_to_ids(x) for x in "abcd")
-    assert batch.input_ids.tolist() == [[0, a, b, c, d, 0], [a, b, c, d, 0, 0]]
-    assert batch.attention_mask.tolist() == [[0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0]]
-    assert batch.position_ids.tolist() == [[0, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 4]]
-    assert batch.action_mask.tolist() == [[True, True, True], [True, True, False]]
-
-
-def test_collate_masks_what_the_policy_did_not_choose():
-    rows = [
-        Response([5, 6], [7, 8, 9], [(0, 1)] * 3, "xyz", actions=[True, False, True]),
-        Response([5], [7], [(0, 1)], "x"),
-    ]
-    batch = collate(rows, pad_id=0)
-    assert batch.action_mask.tolist() == [[True, False, True], [True, False, False]]
-    assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 0, 0]]  # an observation is read
-
-
 def test_eos_is_named_by_its_id_and_not_by_an_empty_span():
     response = Response([5], [7, 8, 0], [(0, 1), (1, 1), (1, 6)], "x<eos>", eos_id=0)
     assert response.tokens == ["x", "", EOS]
-
-
-def test_pad_equal_to_eos_does_not_mask_the_real_eos():
-    tokenizer = letters([])
-    assert pad_id(tokenizer) == tokenizer.eos_token_id
-    rows = [encode_response(tokenizer, "a", "b", 99), encode_response(tokenizer, "a", "bcd", 99)]
-    batch = collate(rows, pad_id(tokenizer))
-    is_eos = batch.response_ids == tokenizer.eos_token_id
-    assert (is_eos & batch.action_mask).sum(dim=1).tolist() == [1, 1]
 
 
 def test_flaw_mask_marks_tokens_that_overlap_a_span():
@@ -232,20 +186,6 @@ def test_eos_inside_a_reply_is_refused_but_where_the_whole_yield_is_scored():
     assert encode_response(tokenizer, "ab", "cd<eos>", 99).ids.count(0) == 1  # its own end
 
 
-def test_what_fills_masked_places_is_a_token_of_every_model():
-    def model(size):
-        return SimpleNamespace(config=SimpleNamespace(vocab_size=size))
-
-    tokenizer = letters([])
-    tokenizer.pad_token = "z"
-    pad = tokenizer.convert_tokens_to_ids("z")
-    assert pad_id(tokenizer) == pad_id(tokenizer, model(pad + 1), None) == pad
-    assert pad_id(tokenizer, model(99), model(pad)) == pad_id(tokenizer, model(pad), model(99)) == pad - 1
-    bare = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
-    with pytest.raises(ValueError, match="neither a pad nor an EOS"):
-        pad_id(bare)
-
-
 def test_a_bos_that_the_prompt_has_is_not_doubled_and_turns_are_told_apart():
     """Of turns beside a string each is said word for word; what the user says is no action."""
     tokenizer = letters([])
@@ -288,12 +228,6 @@ def test_each_reply_has_its_own_flaws_and_the_whole_yield_is_asked_for():
     with pytest.raises(BoundaryError) as caught:
         encode_response(tokenizer, "ab", turns, 99, flaws=((0, 1),))
     assert str(caught.value) == "flaws are spans of one plain reply, not of several turns or tool calls"
-
-
-def test_a_batch_goes_to_another_device_whole():
-    batch = collate([Response([5], [7], [(0, 1)], "x")], 0).to("meta")
-    assert {tensor.device.type for tensor in vars(batch).values()} == {"meta"}
-    assert batch.response_ids.shape == batch.action_mask.shape == (1, 1)
 
 
 def test_where_a_merge_stands_is_shown_by_twelve_letters_of_each_side():

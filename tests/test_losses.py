@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from dpoq_lab.encoding import collate, encode_response
+from dpoq_lab.batches import collate
+from dpoq_lab.encoding import encode_response
 from dpoq_lab.losses import (
     cpl_loss,
     dpo_loss,

@@ -9,8 +9,9 @@ from chat_templates import ASK, says, styled
 from hand_made import one_character_tokens, summarise
 
 from dpoq_lab import models
+from dpoq_lab.batches import collate
 from dpoq_lab.credit import credit_report
-from dpoq_lab.encoding import EncodedPair, collate, encode_pairs
+from dpoq_lab.encoding import EncodedPair, encode_pairs
 from dpoq_lab.losses import dpo_loss, log_ratios, response_logits, score, token_log_probs
 from dpoq_lab.objectives import DPO, SFT
 from dpoq_lab.preferences import Pair

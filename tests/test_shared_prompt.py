@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM, set_seed
 
-from dpoq_lab.encoding import Response, collate
+from dpoq_lab.batches import collate
+from dpoq_lab.encoding import Response
 from dpoq_lab.losses import response_logits, token_log_probs
 from dpoq_lab.models import tiny as build_tiny
 from dpoq_lab.shared_prompt import _whichever, can_share, pair_logits, shared_log_probs, shared_logits, way

@@ -176,7 +176,8 @@ def test_it_is_the_model_it_should_be(smollm2_model):
 @pytest.mark.smollm2
 def test_it_knows_some_english(smollm2_model):
     """A plain sentence is far likelier than the same words shuffled."""
-    from dpoq_lab.encoding import collate, encode_response
+    from dpoq_lab.batches import collate
+    from dpoq_lab.encoding import encode_response
     from dpoq_lab.losses import score
 
     model, tokenizer = smollm2_model

@@ -8,8 +8,9 @@ from chat_templates import ASK, says, styled
 
 from dpoq_lab import models
 from dpoq_lab import score as inspect
+from dpoq_lab.batches import collate
 from dpoq_lab.commands import cli
-from dpoq_lab.encoding import collate, encode_pairs
+from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.losses import dpo_loss, log_ratios, score, token_log_probs
 from dpoq_lab.models import tiny as build_tiny
 from dpoq_lab.preferences import Pair, write_pairs

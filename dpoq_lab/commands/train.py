@@ -12,12 +12,13 @@ from accelerate import Accelerator, PartialState
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models, reference_cache, training, weights
+from dpoq_lab.batches import pad_id
 from dpoq_lab.checkpoints import remove_checkpoints
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import SHOWN_PROBLEMS, noted
 from dpoq_lab.commands.claim import claimed, strangers
 from dpoq_lab.commands.scorer import check_known_tokens, check_same_tokens
-from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
+from dpoq_lab.encoding import EncodedPair, encode_pairs
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
 from dpoq_lab.preferences import Pair, read_pairs, write_pairs
@@ -109,12 +110,13 @@ def _run(request: Request, preset: Preset, rows: Rows | None, held: dict | None)
     accelerator.wait_for_everyone()
     pad = pad_id(job.tokenizer, job.reference)
     judge = _Judge(accelerator, job.held_out, pad, job.settings, request.beta or preset.beta)
-    before = judge.log_probs(job.policy, _keep(job, "model"))
+    before = judge.log_probs(job.policy, _keep(job, accelerator, "model"))
     ref = _zeros(before) if isinstance(job.settings.objective, CPL) else before
-    ref = judge.log_probs(job.reference, _keep(job, "reference")) if job.reference else ref
+    if job.reference:
+        ref = judge.log_probs(job.reference, _keep(job, accelerator, "reference"))
     trained = time.perf_counter()
     order = (job.settings.bf16, job.settings.batch_size, job.settings.seed)
-    keep = _keep(job, "reference" if job.reference else "model", *order)
+    keep = _keep(job, accelerator, "reference" if job.reference else "model", *order)
     where = {"out": request.out, "resume": request.resume, "keep": keep}
     log = training.train(job.policy, job.pairs, pad, job.settings, job.reference, **where)
     trained = time.perf_counter() - trained
@@ -144,11 +146,11 @@ class _Job:
     record: dict
 
 
-def _keep(job: _Job, role: str, *how: object) -> Path:
+def _keep(job: _Job, accelerator: Accelerator, role: str, *how: object) -> Path:
     """Where log-probabilities of the pairs under the "model" or the "reference" are kept, scored `how`."""
     model = {"model": job.policy, "reference": job.reference or job.policy}[role]
-    content, accelerator = job.record["content"], Accelerator()
     how = (str(accelerator.device), accelerator.num_processes, job.settings.micro_batch, *how)
+    content = job.record["content"]
     return reference_cache.place(model, content[role], content["pairs"], *how)
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models, smollm2
-from dpoq_lab.encoding import EncodedPair, encode_pairs, pad_id
+from dpoq_lab.batches import pad_id
+from dpoq_lab.encoding import EncodedPair, encode_pairs
 from dpoq_lab.objectives import DPO, SFT
 from dpoq_lab.order_notes.language import held_out_seed, order_pairs, order_tokenizer
 from dpoq_lab.order_notes.recipe import SIZES, Size, encode, train_base

@@ -12,8 +12,9 @@ import pytest
 from chat_templates import TOOLS, calls, says, styled
 
 from dpoq_lab import models
+from dpoq_lab.batches import collate
 from dpoq_lab.commands import cli
-from dpoq_lab.encoding import collate, encode_pairs
+from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.losses import score
 from dpoq_lab.preferences import Pair, write_pairs
 

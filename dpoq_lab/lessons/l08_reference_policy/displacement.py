@@ -13,7 +13,8 @@ import torch
 from scipy.special import expit, log_softmax
 from transformers import PreTrainedModel
 
-from dpoq_lab.encoding import EncodedPair, Response, collate
+from dpoq_lab.batches import collate
+from dpoq_lab.encoding import EncodedPair, Response
 from dpoq_lab.intervals import across_tables, plus_minus
 from dpoq_lab.lessons.l08_reference_policy.pairs import minimal_edit_pairs
 from dpoq_lab.lessons.study import Study

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from dpoq_lab.encoding import EncodedPair, Response, collate, encode_response
+from dpoq_lab.batches import collate
+from dpoq_lab.encoding import EncodedPair, Response, encode_response
 from dpoq_lab.intervals import across_tables, plus_minus
 from dpoq_lab.lessons.l08_reference_policy.pairs import draw_pairs, log_mu, on_policy_kls
 from dpoq_lab.lessons.study import Study

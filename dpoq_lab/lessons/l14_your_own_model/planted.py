@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models
-from dpoq_lab.encoding import EncodedPair, Response, encode_pairs, pad_id
+from dpoq_lab.batches import pad_id
+from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
 from dpoq_lab.lessons.l14_your_own_model.four_runs import exchanged
 from dpoq_lab.objectives import DPO, SFT
 from dpoq_lab.order_notes.language import FILLERS, order_pairs

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dpoq_lab.encoding import collate
+from dpoq_lab.batches import collate
 from dpoq_lab.lessons.l12_agents import recipe
 from dpoq_lab.lessons.l12_agents.desk import (
     Episode,
