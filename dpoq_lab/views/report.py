@@ -145,7 +145,7 @@ def _pair_section(number: int, row: ScoredRow, beta: float, limit: float) -> str
         for role, s, total in zip(SIDES, row.sides, sums, strict=True)
     )
     said = " | ".join(s.response.text for s in row.sides)  # as the strips, of single tokens, do not say it
-    wrong = margin / tokens  # a token, so that long replies are not wrong by their length
+    wrong = margin / max(tokens, 1)  # a token, so that long replies are not wrong by their length
     return (
         f'<section class="dpoq-pair" data-number="{number}" data-margin="{margin:.6f}" '
         f'data-wrong="{wrong:.8f}" data-text="{escape(said, quote=True)}">'

@@ -215,3 +215,10 @@ def test_where_probability_went_has_two_digits_and_a_minus():
         *("0", "chosen", "1: a", "+1.00", ""),
         "b (0.12\u00a0\u2192\u00a01.2e\u221206), c (0.5\u00a0\u2192\u00a00.25)",
     )
+
+
+def test_a_pair_without_an_action_is_wrong_by_nothing():
+    read = Response([0], [1], [(0, 1)], "a", actions=[False])
+    side = TokenScores(read, [0.0], [0.0], *[[]] * 5)
+    found = report._pair_section(0, ScoredRow("a:1", "say", (side, side)), 0.5, 1.0)
+    assert 'data-margin="0.000000" data-wrong="0.00000000"' in found

@@ -17,14 +17,15 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import reference_cache
-from dpoq_lab.encoding import encode_pairs, pad_id
+from dpoq_lab.batches import pad_id
+from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.lessons.bench.race import Race
-from dpoq_lab.lessons.bench.steps import LR, trl_config
+from dpoq_lab.lessons.bench.steps import BETA, LR, trl_config
 from dpoq_lab.objectives import DPO
 from dpoq_lab.preferences import SIDES, usable_pairs
 from dpoq_lab.training import Settings, train
 
-BETA, BATCH, MAX_LENGTH = 0.1, 40, 512
+BATCH, MAX_LENGTH = 40, 512
 
 
 class FirstStepDone(Exception):

@@ -1,4 +1,4 @@
-"""Cold starts, each in a process of its own, and the exact solver by the node."""
+"""Cold starts, each in a process of its own."""
 
 import os
 import subprocess
@@ -6,9 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from dpoq_lab.lessons.bench.race import Cost, cost, record
-from dpoq_lab.theory.soft_bellman import solve
-from dpoq_lab.theory.token_mdp import random_reward, random_tree
+from dpoq_lab.lessons.bench.race import Cost, record
 
 SCORE = """
 import dpoq_lab as dq
@@ -42,18 +40,3 @@ def _process(arguments: list[str]) -> Cost:
     if process.returncode:
         raise RuntimeError(f"python {' '.join(arguments)} ended with {process.returncode}")
     return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - started, used.ru_maxrss / 1024)
-
-
-def solver(horizons: tuple[int, ...], nature: float, rounds: int) -> Iterator[dict]:
-    """Seconds of solving a million nodes of each larger tree against those of the smallest one."""
-    smallest, *larger = (random_tree(3, horizon, 0.5, seed=0, nature=nature) for horizon in horizons)
-    for mdp in larger:
-        costs = [], []
-        for _ in range(rounds):
-            for tree, found in zip((mdp, smallest), costs, strict=True):
-                r, scale = random_reward(tree, seed=1), 1e6 / tree.n_states
-                spent, _ = cost(lambda tree=tree, r=r: solve(tree, r))
-                found.append(Cost(spent.cpu * scale, spent.wall * scale, spent.peak))
-        kind = ", a third of them chance" if nature else ""
-        work = f"solve a million nodes, tree of {mdp.n_states:,}{kind}"
-        yield record(work, f"tree of {smallest.n_states:,}", *costs, {"apart": 0.0, "close": 0.0})

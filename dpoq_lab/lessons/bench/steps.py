@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from dpoq_lab.encoding import EncodedPair, collate, pad_id
+from dpoq_lab.batches import collate, pad_id
+from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.lessons.bench.race import cost, record, stopwatch
 from dpoq_lab.losses import score
 from dpoq_lab.objectives import DPO
@@ -25,7 +26,7 @@ def step_race(
     pairs: list[EncodedPair],
     rounds: int,
     bf16: bool = False,
-    theirs_as_they_come: bool = False,
+    as_it_comes: bool = False,
 ) -> dict:
     """A record of `rounds` steps on all `pairs`, a step of TRL after each of ours.
 
@@ -33,7 +34,7 @@ def step_race(
     """
     size = len(pairs)
     settings = Settings(DPO(BETA), LR, rounds + 2, size, size, warmup_steps=1, clip=CLIP, bf16=bf16)
-    theirs_do = trl_step(deepcopy(model), tokenizer, pairs, bf16, theirs_as_they_come)
+    theirs_do = trl_step(deepcopy(model), tokenizer, pairs, bf16, as_it_comes)
     ours, theirs, apart = [], [], []
 
     def after_our_step(logged: dict) -> None:
@@ -45,9 +46,9 @@ def step_race(
 
     mark = [stopwatch()]
     train(deepcopy(model), pairs, pad_id(tokenizer), settings, progress=False, on_log=after_our_step)
-    close = 1e-2 if bf16 or theirs_as_they_come else 1e-5
+    close = 1e-2 if bf16 or as_it_comes else 1e-5
     more = {"apart": apart[0][0], "close": close, "gradient_apart": apart[0][1]}
-    peer = "TRL as it comes" if theirs_as_they_come else "TRL"
+    peer = "TRL as it comes" if as_it_comes else "TRL"
     return record(work, peer, ours[2:], theirs[2:], more)  # the first two warm up
 
 

@@ -12,10 +12,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models, smollm2
-from dpoq_lab.encoding import EncodedPair, Response, collate, encode_pairs, pad_id
+from dpoq_lab.batches import collate, pad_id
+from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
 from dpoq_lab.lessons.bench.race import Race, run
 from dpoq_lab.lessons.bench.setup import setup_race
-from dpoq_lab.lessons.bench.starts import solver, starts
+from dpoq_lab.lessons.bench.solver import solver
+from dpoq_lab.lessons.bench.starts import starts
 from dpoq_lab.lessons.bench.steps import step_race
 from dpoq_lab.lessons.study import Study
 from dpoq_lab.losses import score
@@ -85,7 +87,7 @@ def steps(size: Size, rounds: int) -> Iterator[dict]:
         yield step_race(work, model, tokenizer, real_pairs(tokenizer, n), rounds)
         if name == "tiny":
             pairs = real_pairs(tokenizer, n)
-            yield step_race(work, model, tokenizer, pairs, rounds, theirs_as_they_come=True)
+            yield step_race(work, model, tokenizer, pairs, rounds, as_it_comes=True)
 
 
 def setups(size: Size, rounds: int) -> Iterator[dict]:

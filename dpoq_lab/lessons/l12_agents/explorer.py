@@ -11,7 +11,7 @@ from dpoq_lab.lessons.l12_agents.study import Policies, next_log_probs
 from dpoq_lab.lessons.l12_agents.theory import BETA, Way
 from dpoq_lab.rewards import score_responses
 from dpoq_lab.views.charts import label
-from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider
+from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row, slider, stands_at
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.words import HIGH, ROW, share_bars, word_row
 
@@ -42,8 +42,8 @@ class DeskExplorer(Styled):
 
 def calls_when_busy(explorer: DeskExplorer) -> str | None:
     """How often the unmasked policy calls a tool that is busy nine times in ten; None until it is."""
-    moved = (explorer.busy.value - 0.9, explorer.price.value - 0.3, explorer.unsure.value - 0.35)
-    if max(map(abs, moved)) > 1e-6:
+    asked = ((explorer.busy, 0.9), (explorer.price, 0.3), (explorer.unsure, 0.35))
+    if not all(stands_at(*each) for each in asked):
         return None
     calls = explorer.picture.data["decisions"]["unmasked"]["calls"]
     if calls > 0.45:
