@@ -14,9 +14,11 @@ from functools import cached_property
 from transformers import PreTrainedTokenizerFast
 
 from dpoq_lab.preferences import Message, Span
+from dpoq_lab.time_limit import at_most
 
 MARK = "MarkInPlaceOfWords"
 KEPT = 8  # texts of a template
+LONGEST = 10.0  # seconds for one text
 THOUGHTS = re.compile(r"\s*<(\w+)>.*</\1>", re.DOTALL)
 
 
@@ -47,7 +49,8 @@ class Template:
     """A tokenizer's chat template with `tools` and its further variables, `arguments`.
 
     What it wrote last is kept: both replies of a pair share their prompt, and many pairs the check of what is
-    left out. Raises BoundaryError for a variable that the template does not know.
+    left out. Raises BoundaryError for a variable that the template does not know, TimeoutError for a template
+    that does not come to an end.
     """
 
     def __init__(
@@ -70,9 +73,12 @@ class Template:
     def _written(self, messages: list[Message], generate: bool, tools: list | None) -> str:
         given = {"tools": tools, **(self.arguments or {})}
         try:
-            text = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=generate, **given
-            )
+            with at_most(LONGEST):
+                text = self.tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=generate, **given
+                )
+        except TimeoutError as error:  # of the template, not of this conversation: no other is tried
+            raise TimeoutError(f"the chat template works at a text for more than {LONGEST:g} s") from error
         except Exception as error:
             words = " ".join(str(error).split()) or type(error).__name__
             raise BoundaryError(f"the chat template refuses the conversation: {words[:200]}") from error

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
+from dpoq_lab import chat
 from dpoq_lab.chat import BoundaryError, Template, Turn, _calls_in, _stop_in, _words_in, render_chat
 from dpoq_lab.encoding import Response, encode_pairs, encode_response, stop_ids
 from dpoq_lab.preferences import Pair, read_pairs
@@ -622,3 +623,13 @@ def test_the_texts_used_last_are_kept():
 def test_of_special_tokens_that_begin_alike_the_longest_is_meant():
     special = Template(with_template(SWITCH, ("<|a|>", "<|a|>b", "<|a|>bc"))).special
     assert re.findall(special, "<|a|>bc<|a|>b<|a|>") == ["<|a|>bc", "<|a|>b", "<|a|>"]
+
+
+def test_a_template_without_end_is_stopped_at_the_first_pair(monkeypatch):
+    """It would be as slow with the next, so no other pair is tried."""
+    monkeypatch.setattr(chat, "LONGEST", 0.05)
+    tokenizer = styled("ChatML")
+    tokenizer.chat_template = "{% for i in range(9**5) %}{% for j in range(9**5) %}{% endfor %}{% endfor %}"
+    pair = Pair(ASK, [REPLY], [says("assistant", "No.")])
+    with pytest.raises(TimeoutError, match=r"^the chat template works at a text for more than 0.05 s$"):
+        encode_pairs(tokenizer, [pair, pair], 99)
