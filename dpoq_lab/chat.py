@@ -18,7 +18,7 @@ from dpoq_lab.time_limit import at_most
 
 MARK = "MarkInPlaceOfWords"
 KEPT = 8  # texts of a template
-LONGEST = 10.0  # seconds for one text
+LONGEST = 10.0  # seconds for one conversation
 THOUGHTS = re.compile(r"\s*<(\w+)>.*</\1>", re.DOTALL)
 
 
@@ -49,8 +49,7 @@ class Template:
     """A tokenizer's chat template with `tools` and its further variables, `arguments`.
 
     What it wrote last is kept: both replies of a pair share their prompt, and many pairs the check of what is
-    left out. Raises BoundaryError for a variable that the template does not know, TimeoutError for a template
-    that does not come to an end.
+    left out. Raises BoundaryError for a variable that the template does not know.
     """
 
     def __init__(
@@ -73,12 +72,11 @@ class Template:
     def _written(self, messages: list[Message], generate: bool, tools: list | None) -> str:
         given = {"tools": tools, **(self.arguments or {})}
         try:
-            with at_most(LONGEST):
-                text = self.tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=generate, **given
-                )
-        except TimeoutError as error:  # of the template, not of this conversation: no other is tried
-            raise TimeoutError(f"the chat template works at a text for more than {LONGEST:g} s") from error
+            text = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=generate, **given
+            )
+        except TimeoutError:  # of the template, not of this conversation: no other is tried
+            raise
         except Exception as error:
             words = " ".join(str(error).split()) or type(error).__name__
             raise BoundaryError(f"the chat template refuses the conversation: {words[:200]}") from error
@@ -93,7 +91,15 @@ class Template:
 
 
 def render_chat(template: Template, prompt: list[Message], reply: list[Message]) -> Rendered:
-    """Render `prompt` and `reply`, whose assistant messages are the turns. Raises BoundaryError."""
+    """Render `prompt` and `reply`, whose assistant messages are the turns.
+
+    Raises BoundaryError, and TimeoutError for a template that does not come to an end.
+    """
+    with at_most(LONGEST, "the chat template"):
+        return _rendered(template, prompt, reply)
+
+
+def _rendered(template: Template, prompt: list[Message], reply: list[Message]) -> Rendered:
     if not reply or reply[-1]["role"] != "assistant":
         raise BoundaryError("a response ends with a message of the assistant")
     messages, turns = [*prompt, *reply], []

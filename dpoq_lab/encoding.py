@@ -227,16 +227,14 @@ def _response(
     return Response(
         prompt_ids,
         ids[:room],
-        [(max(a - start, 0), max(b - start, 0)) for a, b in offsets[:room]],
+        [(a - start if a > start else 0, b - start if b > start else 0) for a, b in offsets[:room]],
         text[start:],
         written.flaws,
         truncated=room < len(ids),
         actions=mine[:room],
         eos_id=eos,
         tail="" if whole_yield else rendered.tail,
-        ends=tuple(
-            k for k, action in enumerate(mine[:room]) if action and _closes(ids[k], offsets[k], turns, eos)
-        ),
+        ends=_ends(ids[:room], offsets[:room], mine[:room], turns, eos),
     )
 
 
@@ -277,6 +275,8 @@ def _is_action(text: str, span: Span, turns: list[Turn]) -> bool:
     start, end = span
     for turn in turns:
         for a, b in (turn.said, turn.stop):
+            if a <= start < end <= b:
+                return True
             if (start < b and a < end) or (start == end and a <= start < b):
                 if text[start:a].strip() or text[max(b, start) : end].strip():
                     around = text[start:end]
@@ -285,12 +285,15 @@ def _is_action(text: str, span: Span, turns: list[Turn]) -> bool:
     return False
 
 
-def _closes(token: int, span: Span, turns: list[Turn], eos: int) -> bool:
-    """Whether a token of a response is EOS, of an end of turn, or after the last one."""
-    return (
-        token == eos
-        or span[0] >= turns[-1].stop[0]
-        or any(a <= span[0] < b for a, b in (t.stop for t in turns))
+def _ends(
+    ids: list[int], offsets: list[Span], actions: list[bool], turns: list[Turn], eos: int
+) -> tuple[int, ...]:
+    """The places of the actions that are EOS, of an end of turn, or after the last one."""
+    stops, last = [turn.stop for turn in turns], turns[-1].stop[0]
+    return tuple(
+        k
+        for k, (token, (start, _), action) in enumerate(zip(ids, offsets, actions, strict=True))
+        if action and (token == eos or start >= last or any(a <= start < b for a, b in stops))
     )
 
 

@@ -16,8 +16,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 
-import ipywidgets as widgets
 import numpy as np
+from hostile_explorers import explorers, htmls
 from lab_browser import CHROMIUM, FLAGS
 from playwright.sync_api import sync_playwright
 from small_runs import make_beside, train_words
@@ -87,12 +87,13 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 # What no view makes; and the attributes that run something, but for the handlers that are the kit's own
-FOUND = """() => { const own = '.dpoq-strip,.dpoq-size,.dpoq-controls input,.dpoq-controls select'; return [
-    ...[...document.querySelectorAll('script,img,iframe,object,embed,base,link,form,a,math,animate,b b,' +
-        'foreignObject,details[ontoggle],meta[http-equiv]')].map(e => e.outerHTML.slice(0, 80)),
+FOUND = """() => { const link = 'a[href="#numbers"]';
+    const own = `.dpoq-strip,.dpoq-size,.dpoq-controls input,.dpoq-controls select`; return [
+    ...[...document.querySelectorAll('script,img,iframe,object,embed,base,link,form,math,animate,b b,' +
+        `foreignObject,details[ontoggle],meta[http-equiv],a:not(${link})`)].map(e => e.outerHTML.slice(0, 80)),
     ...[...document.querySelectorAll('*')].flatMap(e => [...e.attributes].map(a => [e, a]))
         .filter(([e, a]) => /^on|^autofocus|^href|^src/.test(a.name) &&
-            !(e.matches(own) && /^on(click|keydown|input|change)$/.test(a.name)))
+            !(e.matches(own) && /^on(click|keydown|input|change)$/.test(a.name)) && !e.matches(link))
         .map(([e, a]) => `${a.name}=${a.value}`.slice(0, 80)),
     ...[window.__ran, window.parent.__ran].filter(Boolean).map(() => 'a string ran'),
     ...[...document.querySelectorAll('style')].filter(e => !e.textContent.trim().startsWith('.dpoq{'))
@@ -161,6 +162,8 @@ def pages(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
         ("predictions", predictions(), STRINGS),
         ("explorer", explorer(folder), STRINGS),
     ):
+        yield name, page_of(parts), strings
+    for name, parts, strings in explorers(STRINGS):
         yield name, page_of(parts), strings
 
 
@@ -299,12 +302,6 @@ def explorer(folder: Path) -> list[str]:
         shown.pickers["chosen"].selected = 1
         parts += htmls(shown)
     return parts
-
-
-def htmls(widget: widgets.Widget) -> list[str]:
-    """The HTML in a widget and its children, but for the style that the page has already."""
-    own = [widget.value] if isinstance(widget, widgets.HTML) and widget.value != STYLE else []
-    return own + [html for child in getattr(widget, "children", ()) for html in htmls(child)]
 
 
 if __name__ == "__main__":

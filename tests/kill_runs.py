@@ -21,10 +21,10 @@ from small_runs import diagnose_words, different, ended, inspect_words, make_bes
 
 from dpoq_lab.commands import cli, train
 
-KILLS, INSIDE, STEPS = 20, 4, 1200
+KILLS, INSIDE, STEPS, COPIES = 20, 4, 3000, 300
 ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECTORY = {"os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.mkdir": 2}  # which argument is its descriptor
-LONGEST = 2.0  # seconds of work before a kill
+LONGEST = 2.0  # seconds of work before a kill, fewer where the machine is quick
 PATIENCE = 120  # seconds
 
 
@@ -47,13 +47,14 @@ def main(seed: int) -> int:
 def train_by_the_clock(beside: Path, seed: int) -> list[str]:
     """20 kills of one training run, some inside a checkpoint, then a signal of each kind that asks."""
     draw, out, whole = random.Random(seed), beside / "run", beside / "whole"
-    print(f"train, about {STEPS} steps, undisturbed: {undisturbed(train_words(beside, whole, STEPS)):.0f} s")
+    took = undisturbed(train_words(beside, whole, STEPS))
+    print(f"train, about {STEPS} steps, undisturbed: {took:.0f} s")
     inside = set(draw.sample(range(KILLS), INSIDE))
     print("kill  signal   moment                      metrics  checkpoint")
     hits = 0
     for number in range(KILLS + len(ASKING)):
         sent = ASKING[number - KILLS] if number >= KILLS else signal.SIGKILL
-        moment = draw.uniform(0, LONGEST)
+        moment = draw.uniform(0, min(LONGEST, took / 30))
         words = [*train_words(beside, out, STEPS), *(["--resume"] if (out / "run.json").exists() else [])]
         process = start(words)
         scratch, metrics = changed(unfinished(out)), changed(out / "metrics.jsonl")
@@ -80,12 +81,15 @@ def inspect_by_the_clock(beside: Path, seed: int) -> list[str]:
     """Kills of one `inspect` over many chunks, then the signals that ask."""
     draw, out, whole = random.Random(seed + 1), beside / "inspected", beside / "inspected whole"
     many = beside / "many.jsonl"
-    many.write_text("\n".join([(beside / "pairs.jsonl").read_text(encoding="utf-8")] * 100), encoding="utf-8")
-    print(f"inspect, 800 pairs, undisturbed: {undisturbed(inspect_words(beside, whole, many)):.0f} s")
+    many.write_text(
+        "\n".join([(beside / "pairs.jsonl").read_text(encoding="utf-8")] * COPIES), encoding="utf-8"
+    )
+    took = undisturbed(inspect_words(beside, whole, many))
+    print(f"inspect, {8 * COPIES} pairs, undisturbed: {took:.0f} s")
     sent, settings = [signal.SIGKILL, signal.SIGKILL, *ASKING], out / "unfinished" / "settings.json"
     for number, name in enumerate(sent):
         process = start(inspect_words(beside, out, many))
-        moment, before = draw.uniform(0, 5 * LONGEST), changed(settings)
+        moment, before = draw.uniform(0, min(5 * LONGEST, took / 8)), changed(settings)
         came = until(lambda seen=before: changed(settings) != seen, process, moment)
         process.send_signal(name)
         status, line = ended(process)

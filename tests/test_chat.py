@@ -631,5 +631,5 @@ def test_a_template_without_end_is_stopped_at_the_first_pair(monkeypatch):
     tokenizer = styled("ChatML")
     tokenizer.chat_template = "{% for i in range(9**5) %}{% for j in range(9**5) %}{% endfor %}{% endfor %}"
     pair = Pair(ASK, [REPLY], [says("assistant", "No.")])
-    with pytest.raises(TimeoutError, match=r"^the chat template works at a text for more than 0.05 s$"):
+    with pytest.raises(TimeoutError, match=r"^the chat template takes more than 0.05 s$"):
         encode_pairs(tokenizer, [pair, pair], 99)

@@ -15,7 +15,7 @@ from dpoq_lab.encoding import (
     EncodedPair,
     Response,
     _check_stops,
-    _closes,
+    _ends,
     _is_action,
     _placed,
     encode_pairs,
@@ -264,13 +264,14 @@ def test_a_token_is_an_action_if_it_lies_in_a_turn(span, action):
             _is_action(TEXT, span, TURNS)
 
 
-def test_what_closes_a_turn():
-    """EOS anywhere, an end of turn, and all after the last one."""
-    closing = {(k, k + 1): _closes(9, (k, k + 1), TURNS, 0) for k in range(15)}
-    assert [span[0] for span, closes in closing.items() if closes] == [6, 7, 12, 13, 14]
-    assert _closes(0, (0, 1), TURNS, 0)
+def test_what_ends_a_turn():
+    """EOS anywhere, an end of turn, and all after the last one, where it is an action."""
+    spans, mine = [(k, k + 1) for k in range(15)], [True] * 15
+    assert _ends([9] * 15, spans, mine, TURNS, 0) == (6, 7, 12, 13, 14)
+    assert _ends([0, *[9] * 14], spans, mine, TURNS, 0) == (0, 6, 7, 12, 13, 14)
+    assert _ends([0, *[9] * 14], spans, [False, *[True] * 6, False, *[True] * 7], TURNS, 0) == (6, 12, 13, 14)
     no_end = [Turn(3, (4, 6), (6, 6))]  # of a template that ends no turn with a token
-    assert [_closes(9, (k, k + 1), no_end, 0) for k in (5, 6, 7)] == [False, True, True]
+    assert _ends([9] * 3, [(5, 6), (6, 7), (7, 8)], [True] * 3, no_end, 0) == (1, 2)
 
 
 def test_eos_may_stand_in_an_end_of_turn_and_at_the_end():

@@ -19,26 +19,26 @@ def busy(seconds):
 
 def test_what_takes_longer_is_stopped_where_it_is():
     start = time.process_time()
-    with pytest.raises(TimeoutError), at_most(0.05):
+    with pytest.raises(TimeoutError, match=r"^it takes more than 0.05 s$"), at_most(0.05, "it"):
         busy(5)
     assert 0.04 < time.process_time() - start < 1
 
 
 def test_what_ends_in_time_is_left_alone_then_and_afterwards():
     before = signal.getsignal(signal.SIGVTALRM)
-    with at_most(0.05):
+    with at_most(0.05, "it"):
         done = "done"
     assert (done, busy(0.2)) == ("done", "done"), "no timer is left to run"
     assert signal.getsignal(signal.SIGVTALRM) is before
 
 
 def test_a_pause_is_no_work():
-    with at_most(0.05):
+    with at_most(0.05, "it"):
         time.sleep(0.2)
 
 
 def test_an_error_takes_the_timer_away_too():
-    with pytest.raises(KeyError), at_most(0.05):
+    with pytest.raises(KeyError), at_most(0.05, "it"):
         raise KeyError
     assert busy(0.2) == "done"
 
@@ -47,7 +47,7 @@ def test_outside_the_main_thread_there_is_no_limit():
     found = []
 
     def work():
-        with at_most(0.01):
+        with at_most(0.01, "it"):
             found.append(busy(0.1))
 
     thread = threading.Thread(target=work)
@@ -58,5 +58,5 @@ def test_outside_the_main_thread_there_is_no_limit():
 
 def test_where_the_system_has_no_timer_there_is_no_limit(monkeypatch):
     monkeypatch.delattr(signal, "setitimer")
-    with at_most(0.01):
+    with at_most(0.01, "it"):
         assert busy(0.1) == "done"

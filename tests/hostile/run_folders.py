@@ -196,8 +196,8 @@ def cases(rng: Random) -> Iterator[Case]:
     stopped = copied("../stopped", ".")
     for name, change in RECORDS.items():
         lay = several(stopped, change)
-        left = name == "run.json, finished"  # what a kill at the end left is cleared away
-        yield Case("runs: resume", name, RESUME, lay, (1,), "run", leaves=left)
+        cleared = {"leaves": True, "writes": ("run/checkpoint",)} if name == "run.json, finished" else {}
+        yield Case("runs: resume", name, RESUME, lay, (1,), "run", **cleared)
         if rng.random() < 0.5:
             yield Case("runs: resume", f"{name}, begun again", RUN, lay, (1,), "run")
     for name, (change, more, named) in OTHERS.items():

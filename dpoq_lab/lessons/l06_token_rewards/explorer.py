@@ -1,5 +1,6 @@
 """The token explorer with the running sum of r_hat; on order notes, errors are planted and marked."""
 
+from html import escape
 from random import Random
 from typing import Any
 
@@ -143,7 +144,9 @@ class OrderExplorer(BlameExplorer):
         text = _with_error(self._prompt(), self.edit["chosen"].value, self.fact.value, self.pair.value)
         if text is None:
             value = order_of(self._prompt())[self.fact.value]
-            self.message.value = f"<b>The chosen reply does not hold {value}: choose another fact.</b>"
+            self.message.value = (
+                f"<b>The chosen reply does not hold {escape(value)}: choose another fact.</b>"
+            )
             return
         self.edit["chosen"].value = text
         self._count()
