@@ -6,8 +6,9 @@ of a turn is the token at which generation stops: the template's end of turn, el
 token that would straddle context and action has no place in the MDP, so its pair is refused.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from transformers import PreTrainedTokenizerFast
 
@@ -136,9 +137,9 @@ class _Written:
     whole: bool
 
     @property
-    def texts(self) -> list[str]:
-        """All of it, and what the policy reads before each turn."""
-        return [self.text, *(self.text[: turn.start] for turn in self.rendered.turns)]
+    def contexts(self) -> list[str]:
+        """What the policy reads before each turn."""
+        return [self.text[: turn.start] for turn in self.rendered.turns]
 
 
 def _write_pairs(
@@ -195,29 +196,36 @@ def _write(
     return _Written(rendered, bos, text, placed, template is not None, whole_yield)
 
 
-Tokens = dict[str, tuple[list[int], list[Span]]]  # ids and offsets by text
+@dataclass(frozen=True)
+class _Tokens:
+    """By text: of whole texts the ids with their offsets, of contexts the ids alone."""
+
+    whole: dict[str, tuple[list[int], list[Span]]]
+    read: dict[str, list[int]]
 
 
-def _tokens(tokenizer: PreTrainedTokenizerFast, written: Iterable[_Written]) -> Tokens:
-    texts = list(dict.fromkeys(text for each in written for text in each.texts))
+def _tokens(tokenizer: PreTrainedTokenizerFast, written: list[_Written]) -> _Tokens:
+    texts = list(dict.fromkeys(each.text for each in written))
+    contexts = list(dict.fromkeys(context for each in written for context in each.contexts))
     if not texts:
-        return {}
-    found = tokenizer(
-        texts, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False
-    )
-    return dict(zip(texts, zip(found.input_ids, found.offset_mapping, strict=True), strict=True))
+        return _Tokens({}, {})
+    tokenised = partial(tokenizer, add_special_tokens=False, return_attention_mask=False)
+    found, read = tokenised(texts, return_offsets_mapping=True), tokenised(contexts).input_ids
+    pairs = zip(found.input_ids, found.offset_mapping, strict=True)
+    return _Tokens(dict(zip(texts, pairs, strict=True)), dict(zip(contexts, read, strict=True)))
 
 
 def _response(
-    tokenizer: PreTrainedTokenizerFast, written: _Written, tokens: Tokens, max_length: int
+    tokenizer: PreTrainedTokenizerFast, written: _Written, tokens: _Tokens, max_length: int
 ) -> Response:
     """The tokens after the prompt; which are actions, and where turns end."""
     rendered, bos, text, whole_yield = written.rendered, written.bos, written.text, written.whole
     turns, start = rendered.turns, rendered.turns[0].start
-    ids, offsets = bos + tokens[text][0], [(0, 0)] * len(bos) + tokens[text][1]
+    found, spans = tokens.whole[text]
+    ids, offsets = bos + found, [(0, 0)] * len(bos) + spans
     split, *_ = [_boundary(tokens, text, turn.start, bos, ids) for turn in turns]
-    mine = [whole_yield or _is_action(text, span, turns) for span in offsets[split:]]
     ids, offsets, prompt_ids = ids[split:], offsets[split:], ids[:split]
+    mine = [True] * len(ids) if whole_yield else [_is_action(text, span, turns) for span in offsets]
     eos, stop = _eos(tokenizer), turns[-1].stop
     if stop[0] == stop[1] and not (whole_yield and written.chat) and (not ids or ids[-1] != eos):
         ids, offsets, mine = [*ids, eos], [*offsets, (len(text), len(text))], [*mine, True]
@@ -261,9 +269,9 @@ def _render(
     return Rendered(text, turns, ""), bos
 
 
-def _boundary(tokens: Tokens, text: str, start: int, bos: list[int], ids: list[int]) -> int:
+def _boundary(tokens: _Tokens, text: str, start: int, bos: list[int], ids: list[int]) -> int:
     """How many tokens the policy reads before a turn: the same as when it generates there."""
-    read = bos + tokens[text[:start]][0]
+    read = bos + tokens.read[text[:start]]
     if ids[: len(read)] != read:
         ends = f"{text[max(start - 12, 0) : start]!r} | {text[start : start + 12]!r}"
         raise BoundaryError(f"the tokenizer merges prompt and response at {ends}")

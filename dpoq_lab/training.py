@@ -83,8 +83,8 @@ def train(
         )
     log_pi = token_log_probs
     if len(settings.objective.sides) == 2:
-        first = [pairs[i] for i in micro_batches(order[0], pairs, settings, accelerator)[0]]
-        some = _collate(first, pad_id, accelerator.device)
+        first = micro_batches(order[0], pairs, settings, accelerator)[0]
+        some = _collate([pairs[first[0]], pairs[first[-1]]], pad_id, accelerator.device)  # shortest, longest
         log_pi = way(some, policy, reference.to(accelerator.device) if reference else None)
     pi_ref = None
     if settings.objective.needs_reference:

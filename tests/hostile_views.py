@@ -90,7 +90,8 @@ TEMPLATE = (
 FOUND = """() => { const link = 'a[href="#numbers"]';
     const own = `.dpoq-strip,.dpoq-size,.dpoq-controls input,.dpoq-controls select`; return [
     ...[...document.querySelectorAll('script,img,iframe,object,embed,base,link,form,math,animate,b b,' +
-        `foreignObject,details[ontoggle],meta[http-equiv],a:not(${link})`)].map(e => e.outerHTML.slice(0, 80)),
+        `foreignObject,details[ontoggle],meta[http-equiv],a:not(${link})`)]
+        .map(e => e.outerHTML.slice(0, 80)),
     ...[...document.querySelectorAll('*')].flatMap(e => [...e.attributes].map(a => [e, a]))
         .filter(([e, a]) => /^on|^autofocus|^href|^src/.test(a.name) &&
             !(e.matches(own) && /^on(click|keydown|input|change)$/.test(a.name)) && !e.matches(link))
