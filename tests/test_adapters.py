@@ -51,6 +51,13 @@ def test_an_adapter_is_merged_into_the_base_that_it_names(folders):
     assert base_of(str(folder / "base")) is None
 
 
+def test_an_adapter_may_hold_the_embeddings_too(folders):
+    folder, tuned = folders
+    tuned.save_pretrained(folder / "adapter", save_embedding_layers=True)
+    assert any("embed" in name for name in load_file(folder / "adapter" / "adapter_model.safetensors"))
+    assert torch.allclose(logits(models.load(str(folder / "adapter"))[0]), logits(tuned.eval()), atol=1e-5)
+
+
 def test_inspect_takes_the_base_as_reference(folders, capsys):
     folder, _ = folders
     asked = ["inspect", "--policy", str(folder / "adapter"), "--pairs", str(folder / "pairs.jsonl")]

@@ -366,7 +366,9 @@ def test_a_reference_that_gives_a_reply_all_has_nothing_to_lose():
 
 def test_what_curves_say_goes_before_what_stands_in_for_them():
     found = diagnose(PAIRS | {"loss": 0.3, "loss_end": 0.2})
-    assert (found.facts["loss_end"], found.facts["chosen_end"]) == (0.2, PAIRS["chosen"])
+    names = ("loss_end", "chosen_end", "rejected_end", "accuracy_end", "chosen_logged")
+    expected = (0.2, PAIRS["chosen"], PAIRS["rejected"], PAIRS["ranked_right"], PAIRS["chosen_rescored"])
+    assert tuple(found.facts[name] for name in names) == expected
     assert "dropout in training: needs loss_start, chosen_start, rejected_start" in found.missing
 
 

@@ -99,6 +99,20 @@ def test_token_log_probs_are_log_softmax_of_the_logits_one_step_before(tiny, tok
     assert score(tiny, batch)[0].tolist() == pytest.approx(expected, abs=1e-5)
 
 
+def test_no_logits_are_computed_but_those_that_predict_the_response(tiny, tokenizer):
+    """One position before each response token, and the last, whose logits predict nothing."""
+    asked = []
+
+    def model(**given):
+        asked.append(given["logits_to_keep"])
+        return tiny(**given)
+
+    batch = batch_of(tokenizer, "Yes.")
+    logits = response_logits(model, batch)
+    assert logits.shape[:2] == batch.response_ids.shape
+    assert asked == [batch.response_ids.shape[1] + 1]
+
+
 def test_padding_changes_nothing_and_is_scored_zero(tiny, tokenizer):
     """A response alone, and beside a longer one: the same numbers, and 0 where it is padded."""
     short, long = "Yes.", "No, I would rather not do that today, but thank you for asking me."

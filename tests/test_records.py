@@ -44,6 +44,19 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [left.name for left in tmp_path.iterdir()] == ["record.json"]
 
 
+def test_a_full_disk_is_told_with_the_file_whose_write_failed(tmp_path):
+    """A write names no file; an open does."""
+
+    def lines():
+        yield "one\n"
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as found:
+        records.write_lines(tmp_path / "tokens.jsonl", lines())
+    assert found.value.filename == str(tmp_path / "tokens.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_error_on_one_line():
     assert one_line(ValueError("a\n  b" + "c" * 300)) == "a b" + "c" * 197
     assert one_line(ValueError("a\n  b" + "c" * 300), 5) == "a bcc"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dpoq_lab.commands.claim import LOCK, ClaimError, claimed, strangers
+from dpoq_lab.commands.claim import LOCK, ClaimError, claimed, make_folder, strangers
 
 HOLD = """
 import sys, time
@@ -23,6 +23,12 @@ def test_folders_that_stayed_empty_are_gone_again(tmp_path):
     with claimed(tmp_path / "a" / "b"):
         assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == [LOCK]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folders_that_had_to_be_made_are_named_from_the_inside(tmp_path):
+    assert make_folder(tmp_path / "a" / "b") == [tmp_path / "a" / "b", tmp_path / "a"]
+    assert (tmp_path / "a" / "b").is_dir()
+    assert make_folder(tmp_path / "a") == []
 
 
 def test_what_was_there_or_was_written_stays(tmp_path):

@@ -55,8 +55,15 @@ def test_exact_values_are_ticks_within_the_axis_and_are_named():
         f"path dpoq-whisker ink M{end:.1f} 58.0L{end:.1f} 69.0",
         f"path dpoq-whisker less M{left + PANEL / 2:.1f} 73.0L{left + PANEL / 2:.1f} 84.0",
     ]
-    assert texts(figure)[-1] == "upper tick: best; lower tick: limit"
+    said = drawing(figure.svg())[-1]
+    assert said == "text 48.8 126.0 start small | upper tick: best; lower tick: limit"
     assert figure.height == 30 + 2 * 27 + 26 + 24
+
+
+def test_what_is_heard_and_what_is_read_and_its_minus():
+    figure = whisker_figure(ROWS, {"score": "Score"}, "rows of means", "x-1 is -0.25, y 3-4")
+    assert (figure.alt, figure.reading) == ("rows of means", "x-1 is \u22120.25, y 3-4")
+    assert figure.data == dict(ROWS)
 
 
 TWO = [
