@@ -21,7 +21,7 @@ from dpoq_lab.shared_prompt import can_share, pair_logits
 
 Alternatives = list[tuple[str, float]]
 Moved = tuple[str, float, float]  # a token, pi_ref of it, pi of it
-MOST_PAIRS = 4  # of a batch
+MOST_PAIRS = 16  # of a batch
 MOST_LOGITS = 2**25  # of a batch and model: 128 MiB in float32
 
 

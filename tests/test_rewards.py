@@ -144,6 +144,7 @@ def test_pairs_come_without_alternatives_unless_asked(tiny, tokenizer, train_pai
 def test_pairs_are_scored_as_their_replies_alone(tiny, tokenizer, train_pairs, monkeypatch, shares):
     """Whether or not the models can share a prompt, and in the order of the pairs."""
     monkeypatch.setattr(rewards, "can_share", lambda batch, *models: len(models) == 2 and shares)
+    monkeypatch.setattr(rewards, "MOST_PAIRS", 4)
     other, pairs = build_tiny(seed=1), train_pairs[:6]
     ways = []
     whole = rewards.pair_logits
@@ -166,7 +167,7 @@ def test_a_batch_of_pairs_holds_the_logits_of_both_replies(tiny, tokenizer, trai
     assert [len(r.ids) for r in longer] == [
         max(len(p.chosen.ids), len(p.rejected.ids)) for p in train_pairs[:2]
     ]
-    assert (pairs, words) == (4, 2 * len(tokenizer))
+    assert (pairs, words) == (16, 2 * len(tokenizer))
 
 
 class Letters:
