@@ -51,6 +51,18 @@ def test_an_adapter_is_merged_into_the_base_that_it_names(folders):
     assert base_of(str(folder / "base")) is None
 
 
+def test_a_base_is_a_folder_beside_the_adapter_or_a_name(folders):
+    folder, _ = folders
+    config = folder / "adapter" / "adapter_config.json"
+    for named, meant in (
+        ("../base", f"{folder}/adapter/../base"),
+        ("somebody/base", "somebody/base"),
+        ("smollm2-135m", "smollm2-135m"),
+    ):
+        config.write_text(json.dumps({"base_model_name_or_path": named}))
+        assert base_of(str(folder / "adapter")) == meant
+
+
 def test_an_adapter_may_hold_the_embeddings_too(folders):
     folder, tuned = folders
     tuned.save_pretrained(folder / "adapter", save_embedding_layers=True)

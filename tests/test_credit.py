@@ -2,10 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 from hand_made import one_character_tokens
 
-from dpoq_lab.credit import auroc, chance_of_a_hit, credit_report, detector_row, precision_at_1
+from dpoq_lab.credit import (
+    _auroc_with_interval,
+    auroc,
+    chance_of_a_hit,
+    credit_report,
+    detector_row,
+    precision_at_1,
+)
 
 
 def test_credit_finds_the_marked_token_by_reward_and_not_by_surprisal():
@@ -40,6 +48,13 @@ def test_a_tie_counts_half_and_goes_to_the_earliest():
     assert auroc([2, 2, 1, 5], [True, False, False, False]) == 1.5 / 3
     assert precision_at_1([[2, 2]], [[True, False]]) == (1.0, 1)
     assert precision_at_1([[2, 2]], [[False, True]]) == (0.0, 1)
+
+
+def test_a_draw_of_one_kind_alone_gives_the_interval_nothing():
+    """Of two responses half the draws take one of them twice; the other half both, whose AUROC is 0.75."""
+    values = [np.array([1.0, 4.0]), np.array([2.0, 5.0])]
+    labels = [np.array([False, False]), np.array([True, True])]
+    assert _auroc_with_interval(values, labels) == {"auroc": 0.75, "auroc_interval_95": [0.75, 0.75]}
 
 
 def test_without_both_kinds_there_is_no_number():
