@@ -193,3 +193,12 @@ def test_a_hash_is_of_every_weight_and_its_name():
 
     assert of(a=[1.0, 2.0]) == sha256(b"a" + struct.pack("<2f", 1.0, 2.0)).hexdigest()
     assert len({of(a=[1.0], b=[2.0]), of(a=[2.0], b=[1.0]), of(b=[1.0], c=[2.0]), of(a=[1.0])}) == 4
+
+
+def test_the_index_of_a_model_from_a_hub_is_read_where_it_was_fetched_to(folder, monkeypatch):
+    write_index(folder, {"weight_map": in_shards(folder) | {DOWN: "a.bin"}})
+    fetched = {("someone/model", weights.INDEX): str(folder / weights.INDEX)}
+    monkeypatch.setattr(weights, "cached_file", lambda source, name, **quiet: fetched.get((source, name)))
+    with pytest.raises(weights.WeightsError, match=r"names a\.bin, not a \.safetensors file"):
+        weights._refuse_pickle("someone/model")
+    weights._refuse_pickle("someone/of-one-file")
