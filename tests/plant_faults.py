@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -89,7 +90,9 @@ class Copy:
         """Whether the tests pass."""
         process = multiprocessing.get_context("fork").Process(target=self._run, args=(tests, write))
         process.start()
-        process.join(LIMIT)
+        end = time.monotonic() + LIMIT
+        while process.exitcode is None and time.monotonic() < end:
+            time.sleep(0.02)  # `join` would wait for ever where the process becomes another one
         if process.exitcode is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.join()
