@@ -220,6 +220,14 @@ def test_a_token_that_the_model_lacks_is_named_before_anything_is_written(stoppe
     assert not (stopped / "small").exists()
 
 
+def test_what_the_model_has_no_positions_for_is_cut_and_said(begun, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "room", lambda asked, policy: asked - 20)
+    record = runs._prepare(request(begun, max_length=60), CI, None).record
+    cut = record["pairs"]["truncated"]
+    assert cut > 0
+    assert record["source"]["notes"]["cut at 40 tokens, as many as the model has positions for"] == cut
+
+
 def test_what_is_asked_if_nothing_is_said():
     asked = asdict(Request("m", "p", Path("o")))
     assert {name: asked[name] for name in list(asked)[3:]} == {
