@@ -4,13 +4,14 @@ from html import escape
 
 import ipywidgets as widgets
 import torch
+from transformers import PreTrainedModel
 
 from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.lessons.l07_search.figures import parting_figure, search_figure
 from dpoq_lab.order_notes.language import true_score
 from dpoq_lab.order_notes.recipe import BETA, Policies
 from dpoq_lab.search.beams import Search, SearchTree, beam_search
-from dpoq_lab.search.scorers import ModelScorer, Scorer
+from dpoq_lab.search.scorers import ModelScorer
 from dpoq_lab.theory.token_mdp import Tokens
 from dpoq_lab.views.controls import COLUMN, LiveFigure, Styled, on_change, pair_dropdown, row
 from dpoq_lab.views.theme import box
@@ -20,23 +21,28 @@ POLICIES = ("base", "SFT", "DPO from SFT", "DPO from base")
 MAX_TOKENS = 60
 
 
-def replay(tree: SearchTree, scorer: Scorer, prompt: Tokens) -> list[float]:
-    """The sum of log pi of every node's prefix under another policy, in nats."""
-    state, log_pi = scorer.start(prompt)
-    rows, sums = {-1: 0}, [0.0] * len(tree.nodes)
-    parents = {node.parent for node in tree.nodes}
-    for step in range(1, max(node.step for node in tree.nodes) + 1):
-        nodes = [i for i, node in enumerate(tree.nodes) if node.step == step]
-        for i in nodes:
-            before = tree.nodes[i].parent
-            sums[i] = (sums[before] if before >= 0 else 0.0) + float(
-                log_pi[rows[before], tree.nodes[i].token]
-            )
-        going = [i for i in nodes if i in parents]
-        if going:
-            came = torch.tensor([rows[tree.nodes[i].parent] for i in going])
-            state, log_pi = scorer.step(state, came, torch.tensor([tree.nodes[i].token for i in going]))
-            rows = {i: k for k, i in enumerate(going)}
+@torch.inference_mode()
+def replay(tree: SearchTree, model: PreTrainedModel, prompt: Tokens) -> list[float]:
+    """The sum of log pi of every node's prefix under another model, in nats.
+
+    The whole tree is read in one pass: a token sees the prompt and its own ancestors alone.
+    """
+    P, nodes = len(prompt), tree.nodes
+    before = [P + node.parent if node.parent >= 0 else P - 1 for node in nodes]
+    sees = torch.eye(P + len(nodes), dtype=torch.bool)
+    sees[:P, :P] = torch.ones(P, P).tril()
+    for place, parent in enumerate(before, start=P):
+        sees[place] |= sees[parent]
+    read = model(
+        input_ids=torch.tensor([[*prompt, *(node.token for node in nodes)]]),
+        attention_mask=torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[None, None],
+        position_ids=torch.tensor([[*range(P), *(P + node.step - 1 for node in nodes)]]),
+        use_cache=False,
+    )
+    log_pi = read.logits[0].float().log_softmax(-1)  # (P + nodes, n_actions)
+    sums: list[float] = []
+    for node, log_pis in zip(nodes, log_pi[before].tolist(), strict=True):
+        sums.append((sums[node.parent] if node.parent >= 0 else 0.0) + log_pis[node.token])
     return sums
 
 
@@ -81,7 +87,8 @@ class BeamPanel(widgets.VBox):
         prompt, eos = tuple(self._pair.chosen.prompt_ids), self._policies.tokenizer.eos_token_id
         name = self.policy.value
         reference = self._policies.references.get(name, "base")
-        scorer, other = (ModelScorer(self._policies.models[n], eos) for n in (name, reference))
+        policy, other = (self._policies.models[n] for n in (name, reference))
+        scorer = ModelScorer(policy, eos)
         self.found: Search = beam_search(
             scorer, prompt, self.width.value, MAX_TOKENS, length_penalty=self.penalty.value
         )

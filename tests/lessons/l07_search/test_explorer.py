@@ -58,10 +58,11 @@ def test_width_penalty_policy_and_prompt_search_again(explorer):
 
 
 def test_a_replay_under_the_same_policy_gives_the_same_sums(policies, pairs):
-    scorer = ModelScorer(policies.models["SFT"], policies.tokenizer.eos_token_id)
+    """The search read a token a step; the replay reads the tree at once."""
+    model = policies.models["SFT"]
     prompt = tuple(pairs[0].chosen.prompt_ids)
-    tree = beam_search(scorer, prompt, 4, 40).tree
-    assert replay(tree, scorer, prompt) == pytest.approx([n.sum_log_pi for n in tree.nodes], abs=1e-3)
+    tree = beam_search(ModelScorer(model, policies.tokenizer.eos_token_id), prompt, 4, 40).tree
+    assert replay(tree, model, prompt) == pytest.approx([n.sum_log_pi for n in tree.nodes], abs=1e-3)
 
 
 def test_hovers_say_log_pi_reward_and_score_escaped(explorer):
