@@ -33,12 +33,11 @@ def replay(tree: SearchTree, model: PreTrainedModel, prompt: Tokens) -> list[flo
     sees[:P, :P] = torch.ones(P, P).tril()
     for place, parent in enumerate(before, start=P):
         sees[place] |= sees[parent]
-    read = model(
-        input_ids=torch.tensor([[*prompt, *(node.token for node in nodes)]]),
-        attention_mask=torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[None, None],
-        position_ids=torch.tensor([[*range(P), *(P + node.step - 1 for node in nodes)]]),
-        use_cache=False,
-    )
+    ids = torch.tensor([[*prompt, *(node.token for node in nodes)]])
+    places = torch.tensor([[*range(P), *(P + node.step - 1 for node in nodes)]])
+    hidden = torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[None, None]
+    there = {"input_ids": ids, "position_ids": places, "attention_mask": hidden}
+    read = model(**{name: tensor.to(model.device) for name, tensor in there.items()}, use_cache=False)
     log_pi = read.logits[0].float().log_softmax(-1)  # (P + nodes, n_actions)
     sums: list[float] = []
     for node, log_pis in zip(nodes, log_pi[before].tolist(), strict=True):
