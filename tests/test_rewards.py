@@ -143,9 +143,9 @@ def test_pairs_come_without_alternatives_unless_asked(tiny, tokenizer, train_pai
 @pytest.mark.parametrize("shares", [True, False])
 def test_pairs_are_scored_as_their_replies_alone(tiny, tokenizer, train_pairs, monkeypatch, shares):
     """Whether or not the models can share a prompt, and in the order of the pairs."""
-    monkeypatch.setattr(rewards, "can_share", lambda batch, *models: len(models) == 2 and shares)
-    monkeypatch.setattr(rewards, "MOST_PAIRS", 4)
     other, pairs = build_tiny(seed=1), train_pairs[:6]
+    monkeypatch.setattr(rewards, "can_share", lambda batch, *models: models == (tiny, other) and shares)
+    monkeypatch.setattr(rewards, "MOST_PAIRS", 4)
     ways = []
     whole = rewards.pair_logits
     monkeypatch.setattr(rewards, "pair_logits", lambda *given: (ways.append(given[2]), whole(*given))[1])

@@ -161,6 +161,16 @@ def test_what_no_encoding_holds_is_escaped_and_a_file_is_moved_by_its_name(tmp_p
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b"}
 
 
+def test_the_chunks_go_before_the_settings_that_tell_whose_they_are(tmp_path, monkeypatch):
+    """A kill in between leaves settings without chunks, which anyone may take over."""
+    job, left = Unfinished(tmp_path, {}), []
+    job.claim()
+    job.write(0, ["a"])
+    monkeypatch.setattr("shutil.rmtree", lambda folder, **quiet: left.extend(folder.iterdir()))
+    job.discard()
+    assert [path.name for path in left] == ["settings.json"]
+
+
 def test_what_is_gone_already_can_be_discarded(tmp_path):
     job = Unfinished(tmp_path, {})
     job.claim()

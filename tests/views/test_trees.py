@@ -118,6 +118,7 @@ def test_a_tree_of_two_states_whole():
     and 1. A column is a box of 58, a bend of 44, 24, and 10 letters of 8.2; edges 1.5 to 8 pixels thick."""
     figure = tree_figure(uniform_tree(2, 2, 1.0), LABELS, "alt", "reading")
     assert (figure.width, figure.height) == (pytest.approx(29 + 2 * 208 + 24 + 2 * 8.2), 3 * 38 + 6)
+    assert (figure.alt, figure.reading) == ("alt", "reading")
     assert drawing(figure.svg()) == DRAWN.strip("\n").split("\n")
 
 
