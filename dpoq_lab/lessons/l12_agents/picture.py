@@ -1,9 +1,10 @@
 """Lesson 12's picture: the tool gets busier, the optimum stops calling, and the unmasked policy does not."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from dpoq_lab.lessons.l12_agents.desk import CALLS, Rules
-from dpoq_lab.lessons.l12_agents.theory import WAYS, Way, decision, desk_game, policy, unmasked
+from dpoq_lab.lessons.l12_agents.theory import WAYS, Way, decided, desk_game, policy, unmasked
 from dpoq_lab.theory.games import Game
 from dpoq_lab.theory.soft_bellman import implicit_reward
 from dpoq_lab.theory.token_mdp import Levels
@@ -29,8 +30,8 @@ def frames() -> list[Figure]:
 
 def desk_figure(rules: Rules, shown: Sequence[Way] = ("masked", "unmasked")) -> Figure:
     """Who calls how often on a hard question, and below it r_hat of the words of a call, for each `shown`."""
-    game = desk_game(rules)
-    found = {way: decision(game, way) for way in WAYS}
+    game, laws = _solved(rules)
+    found = {way: decided(game, pi) for way, pi in laws.items()}
     rates = {NAMES[way]: row["calls"] for way, row in found.items()}
     notes = {NAMES[way]: f", earns {row['earns']:.2f}" for way, row in found.items()}
     notes[NAMES["unmasked"]] += f", believes busy {found['unmasked']['believes']:.3f}"
@@ -38,7 +39,7 @@ def desk_figure(rules: Rules, shown: Sequence[Way] = ("masked", "unmasked")) -> 
     below = TOP + len(WAYS) * ROW + 46
     parts = [label(2, 18, "How often it calls on a hard question, and what it earns", kind="word"), bars]
     parts.append(label(2, below, "r_hat of each word, nats: the tool answers, or is busy", kind="word"))
-    paid = {way: words_of(game, policy(game, way), masked=way != "unmasked") for way in shown}
+    paid = {way: words_of(game, laws[way], masked=way != "unmasked") for way in shown}
     for k, (way, runs) in enumerate(paid.items()):
         parts.append(word_row(NAMES[way], runs, below + 14 + k * (HIGH + 10)))
     best, masked, unmasked = (found[way]["calls"] for way in WAYS[:3])
@@ -48,6 +49,13 @@ def desk_figure(rules: Rules, shown: Sequence[Way] = ("masked", "unmasked")) -> 
     )
     height = below + 14 + len(shown) * (HIGH + 10)
     return Figure("".join(parts), WIDTH, height, ALT, reading, {"decisions": found, "words": paid})
+
+
+@lru_cache(maxsize=1)
+def _solved(rules: Rules) -> tuple[Game, dict[Way, Levels]]:
+    """The game of a hard question and every policy: kept while the words of another one are looked at."""
+    game = desk_game(rules)
+    return game, {way: policy(game, way) for way in WAYS}
 
 
 def words_of(game: Game, pi: Levels, masked: bool) -> list[list[Word]]:

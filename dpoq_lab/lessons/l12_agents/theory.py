@@ -115,9 +115,13 @@ def policy(game: Game, way: Way) -> Levels:
 
 
 def decision(game: Game, way: Way) -> dict[str, float]:
+    """What `policy` decides, as `decided` tells it."""
+    return decided(game, policy(game, way))
+
+
+def decided(game: Game, pi: Levels) -> dict[str, float]:
     """How often it calls, r_hat of the call, what it earns with the real tool, in units of a right digit, and
     what it believes of the tool's second word after the right name: `busy`, for the desk."""
-    pi = policy(game, way)
     r_hat = implicit_reward(unmasked(game), pi)
     return {
         "calls": float(pi[0][0, 1]),
