@@ -79,9 +79,13 @@ def _attention(seen: Tensor, P: int, R_w: int) -> Tensor:
     other = (place >= P + R_w)[:, None] & ((place >= P) & (place < P + R_w))[None]  # rejected -> chosen
     visible = (place[:, None] >= place[None]) & ~other & seen[:, None, :]
     visible |= torch.eye(L, dtype=torch.bool, device=seen.device)
-    return torch.zeros(visible.shape, device=seen.device).masked_fill(
-        ~visible, torch.finfo(torch.float32).min
-    )[:, None]
+    return attention_bias(visible)
+
+
+def attention_bias(visible: Tensor) -> Tensor:
+    """What each token sees, (n, L, L), as it is added to scores, (n, 1, L, L): 0, or too little for a weight."""
+    bias = torch.zeros(visible.shape, device=visible.device)
+    return bias.masked_fill(~visible, torch.finfo(torch.float32).min)[:, None]
 
 
 def way(batch: Batch, *models: nn.Module | None) -> LogProbs:

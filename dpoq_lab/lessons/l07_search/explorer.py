@@ -12,6 +12,7 @@ from dpoq_lab.order_notes.language import true_score
 from dpoq_lab.order_notes.recipe import BETA, Policies
 from dpoq_lab.search.beams import Search, SearchTree, beam_search
 from dpoq_lab.search.scorers import ModelScorer
+from dpoq_lab.shared_prompt import attention_bias
 from dpoq_lab.theory.token_mdp import Tokens
 from dpoq_lab.views.controls import COLUMN, LiveFigure, Styled, on_change, pair_dropdown, row
 from dpoq_lab.views.theme import box
@@ -35,8 +36,7 @@ def replay(tree: SearchTree, model: PreTrainedModel, prompt: Tokens) -> list[flo
         sees[place] |= sees[parent]
     ids = torch.tensor([[*prompt, *(node.token for node in nodes)]])
     places = torch.tensor([[*range(P), *(P + node.step - 1 for node in nodes)]])
-    hidden = torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[None, None]
-    there = {"input_ids": ids, "position_ids": places, "attention_mask": hidden}
+    there = {"input_ids": ids, "position_ids": places, "attention_mask": attention_bias(sees[None])}
     read = model(**{name: tensor.to(model.device) for name, tensor in there.items()}, use_cache=False)
     log_pi = read.logits[0].float().log_softmax(-1)  # (P + nodes, n_actions)
     sums: list[float] = []
