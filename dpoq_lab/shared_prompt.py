@@ -83,7 +83,7 @@ def _attention(seen: Tensor, P: int, R_w: int) -> Tensor:
 
 
 def attention_bias(visible: Tensor) -> Tensor:
-    """What each token sees, (n, L, L), as it is added to scores, (n, 1, L, L): 0, or too little for a weight."""
+    """What each token sees, (n, L, L), as (n, 1, L, L) to be added: 0, or so little that its weight is 0."""
     bias = torch.zeros(visible.shape, device=visible.device)
     return bias.masked_fill(~visible, torch.finfo(torch.float32).min)[:, None]
 
