@@ -2,8 +2,9 @@
 
 For maintainers: `python tests/drive_explorers.py openings --times 10 --throttle 6 15` says how often every
 explorer was drawn and moved; `python tests/drive_explorers.py latency --throttle 1 6` how long a key press
-or a choice takes until nothing changes any more; `storm --seconds 10` moves them at random and says what grew
-or broke. `--lessons NAME ...` restricts, `--out FILE` keeps JSON.
+or a choice takes until nothing changes any more, in the page as readers have it, and in that page an echo, a
+slider whose value alone is shown; `storm --seconds 10` moves them at random and says what grew or broke.
+`--lessons NAME ...` restricts, `--out FILE` keeps JSON.
 """
 
 import argparse
@@ -18,7 +19,19 @@ from random import Random
 
 import numpy as np
 import psutil
-from lab_browser import LESSON, STEP, TOLERATED, opened, running_browser, running_lab, settle, throttle
+from lab_browser import (
+    LESSON,
+    SETTINGS,
+    STEP,
+    TOLERATED,
+    UNSAVED,
+    add_cell,
+    opened,
+    running_browser,
+    running_lab,
+    settle,
+    throttle,
+)
 from playwright.sync_api import Error, Locator
 
 from dpoq_lab.views.tables import text_table
@@ -121,6 +134,12 @@ TIME = """async (explorer, [control, forward, quiet, limit]) => {
     return settled() ? last - start : last ? 'still changing' : 'nothing changed';
 }"""
 
+# The least that a widget can do: a slider, and what it says as text
+ECHO = """import ipywidgets
+slider, said = ipywidgets.FloatSlider(max=10, step=0.1, description="echo"), ipywidgets.HTML()
+slider.observe(lambda change: setattr(said, "value", str(change.new)), "value")
+ipywidgets.VBox([slider, said])"""
+
 
 @dataclass
 class Control:
@@ -147,7 +166,7 @@ class Control:
 
 def explorers(lesson):
     """Name and box of every explorer of a lesson."""
-    return zip(EXPLORERS[lesson.name], lesson.page.locator(EXPLORER).all(), strict=True)
+    return [*zip(EXPLORERS[lesson.name], lesson.page.locator(EXPLORER).all(), strict=True)]
 
 
 def controls(explorer, box):
@@ -257,16 +276,20 @@ def latency(browser, lab, options):
     records = []
     for name in options.lessons:
         with opened(browser, lab, name) as lesson:
+            boxes = explorers(lesson)
+            add_cell(lesson.page, ECHO)
+            echo = ("echo", lesson.page.locator(EXPLORER).last)
             for rate in options.throttle:
                 throttle(lesson.page, rate)
-                records += lesson_latency(lesson, rate, options.times)
+                records += lesson_latency(lesson, [echo, *boxes, echo], rate, options.times)
     return records
 
 
-def lesson_latency(lesson, rate, times):
+def lesson_latency(lesson, boxes, rate, times):
     """One record for every control of a lesson's explorers."""
     records = []
-    for explorer, box in explorers(lesson):
+    for explorer, box in boxes:
+        box.scroll_into_view_if_needed()
         for control in controls(explorer, box):
             settle(lesson.page)
             taken = timed(control, box, times, rate)
@@ -384,9 +407,10 @@ def main():
         "storm": (storm, storm_table),
     }[options.command]
     without = LEAKING if options.command == "storm" else ()
+    settings = UNSAVED if options.command == "latency" else SETTINGS
     with (
         tempfile.TemporaryDirectory() as home,
-        running_lab(Path(home), without) as lab,
+        running_lab(Path(home), without, settings) as lab,
         running_browser() as browser,
     ):
         records = measure(browser, lab, options)

@@ -36,11 +36,9 @@ FLAGS = [
 ]
 # Widgets ask a kernel that has not imported ipywidgets yet; they then go on without (ipywidgets #3525)
 TOLERATED = "No such comm"
-# What a test needs beyond what `dpoq-lab` itself sets: nothing is saved, every cell is in the page
-SETTINGS = {
-    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
-}
+# What a test needs beyond what `dpoq-lab` itself sets: nothing is saved, and every cell is drawn
+UNSAVED = {"@jupyterlab/docmanager-extension:plugin": {"autosave": False}}
+SETTINGS = UNSAVED | {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
 # Runs all cells, and keeps what no cell shows: the errors of callbacks and how many requests are at work
 RUN = """() => { Object.assign(window, {kernelErrors: [], busy: 0, heard: 0}); (async () => {
     const panel = jupyterapp.shell.currentWidget;
@@ -55,6 +53,14 @@ RUN = """() => { Object.assign(window, {kernelErrors: [], busy: 0, heard: 0}); (
     });
     await jupyterapp.commands.execute('notebook:run-all-cells');
 })().then(() => window.finished = 'done', error => window.finished = String(error)) }"""
+
+ADD = """async code => {
+    const {content} = jupyterapp.shell.currentWidget;
+    content.activeCellIndex = content.widgets.length - 1;
+    await jupyterapp.commands.execute('notebook:insert-cell-below');
+    content.activeCell.model.sharedModel.setSource(code);
+    await jupyterapp.commands.execute('notebook:run-cell');
+}"""
 
 
 @contextmanager
@@ -113,14 +119,14 @@ def environment(home):
 
 
 @contextmanager
-def running_lab(home, without=()):
+def running_lab(home, without=(), settings=SETTINGS):
     """The address of a JupyterLab started as `dpoq-lab` starts it; its files go to the folder `home`.
 
-    `without` names extensions that are switched off.
+    `without` names extensions that are switched off; `settings` go beyond those of `dpoq-lab`.
     """
     config = home / "config" / "labconfig"
     config.mkdir(parents=True)
-    (config / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
+    (config / "default_setting_overrides.json").write_text(json.dumps(settings))
     (config / "page_config.json").write_text(json.dumps({"disabledExtensions": dict.fromkeys(without, True)}))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -251,6 +257,12 @@ def execute(page, code):
     """Run code in the kernel of the lesson and return when it is done."""
     kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
     page.evaluate(f"code => {kernel}.requestExecute({{code}}).done.then(() => null)", code)
+
+
+def add_cell(page, code):
+    """Put a cell below the last one of the lesson, and run it."""
+    page.evaluate(ADD, code)
+    settle(page)
 
 
 def drag(slider, share):

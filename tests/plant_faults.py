@@ -41,6 +41,7 @@ TESTS = {
     "records.py": ["test_provenance.py"],
     "rewards.py": [BY_HAND],
     "summary.py": [BY_HAND],
+    "commands/arguments.py": ["commands/test_options.py", "commands/test_flags.py"],
     "commands/cli.py": ["commands/test_options.py", "commands/test_flags.py"],
     "commands/contact_sheet.py": ["test_readme.py"],
     "commands/inspect.py": [BY_HAND],

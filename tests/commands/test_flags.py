@@ -7,6 +7,7 @@ import pytest
 
 from dpoq_lab.columns import How
 from dpoq_lab.commands import cli
+from dpoq_lab.commands.arguments import parser
 
 HOW = {  # flag -> its value as written, and as the function gets it
     "--prompt-field": ("question", "question"),
@@ -137,7 +138,7 @@ def test_check(called, capsys):
 
 
 def test_no_flag_is_missing_here():
-    top = cli.parser()
+    top = parser()
     (commands,) = (action for action in top._actions if isinstance(action.choices, dict))
     tables = {
         "train": TRAIN | HOW,

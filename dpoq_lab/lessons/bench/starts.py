@@ -1,4 +1,4 @@
-"""Cold starts, each in a process of its own."""
+"""Cold starts, each in a process of its own, that is over when its work is done."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from dpoq_lab.lessons.bench.race import Cost, record
 
+OVER = "\nimport os; os._exit(0)"  # without the clearing away, which nobody waits for
 SCORE = """
 import dpoq_lab as dq
 pair = {"prompt": [{"role": "user", "content": "May I?"}], "chosen": "Yes, please.", "rejected": "No."}
@@ -16,7 +17,7 @@ dq.score("tiny", "tiny", [pair])
 STARTS = {
     "import dpoq_lab": ["-c", "import dpoq_lab"],
     "dpoq-lab --help": ["-m", "dpoq_lab", "--help"],
-    "dq.score of a pair on tiny, from a cold start": ["-c", SCORE],
+    "dq.score of a pair on tiny, from a cold start": ["-c", SCORE + OVER],
 }
 
 

@@ -17,7 +17,7 @@ from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
 from dpoq_lab.lessons.bench.race import Race, run
 from dpoq_lab.lessons.bench.setup import setup_race
 from dpoq_lab.lessons.bench.solver import solver
-from dpoq_lab.lessons.bench.starts import starts
+from dpoq_lab.lessons.bench.starts import OVER, starts
 from dpoq_lab.lessons.bench.steps import step_race
 from dpoq_lab.lessons.study import Study
 from dpoq_lab.losses import score
@@ -108,7 +108,7 @@ def exact(size: Size, rounds: int) -> Iterator[dict]:
 
 def cold(size: Size, rounds: int) -> Iterator[dict]:
     """What a user waits for before anything is computed."""
-    yield from starts(["-c", "import trl; trl.DPOTrainer"], "import of TRL's trainer", rounds)
+    yield from starts(["-c", f"import trl; trl.DPOTrainer{OVER}"], "import of TRL's trainer", rounds)
 
 
 def beams(size: Size, rounds: int) -> Iterator[dict]:
