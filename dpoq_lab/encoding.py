@@ -12,9 +12,10 @@ from functools import partial
 
 from transformers import PreTrainedTokenizerFast
 
-from dpoq_lab.chat import BoundaryError, Rendered, Template, Turn, render_chat
+from dpoq_lab.chat import BoundaryError, Template, Turn, render_chat
 from dpoq_lab.preferences import Message, Pair, Span
 from dpoq_lab.sources import Problem
+from dpoq_lab.texts import Written, write, write_sides
 
 EOS, BYTE = "\u27e8EOS\u27e9", "\u27e8byte\u27e9"
 
@@ -110,7 +111,7 @@ def _tokenised(
     """Each pair with its tokens, or with the reason why it has none."""
     for start in range(0, len(pairs), CHUNK):
         chunk = pairs[start : start + CHUNK]
-        written = list(_write_pairs(tokenizer, chunk, whole_yield))
+        written = list(write_sides(tokenizer, chunk, whole_yield))
         sides = [side for both in written if not isinstance(both, BoundaryError) for side in both]
         tokens = _tokens(tokenizer, sides)
         for pair, both in zip(chunk, written, strict=True):
@@ -122,45 +123,6 @@ def _tokenised(
                 yield pair, EncodedPair(chosen, rejected, pair)
             except BoundaryError as error:
                 yield pair, error
-
-
-@dataclass(frozen=True)
-class _Written:
-    """A prompt and what follows it as `text` with its turns, the tail too if that is scored (`whole`); the
-    `bos` ids stand before it, `flaws` are spans of what follows the prompt."""
-
-    rendered: Rendered
-    bos: list[int]
-    text: str
-    flaws: tuple[Span, ...]
-    chat: bool
-    whole: bool
-
-    @property
-    def contexts(self) -> list[str]:
-        """What the policy reads before each turn."""
-        return [self.text[: turn.start] for turn in self.rendered.turns]
-
-
-def _write_pairs(
-    tokenizer: PreTrainedTokenizerFast, pairs: list[Pair], whole_yield: bool
-) -> Iterator[list[_Written] | BoundaryError]:
-    template = None
-    for pair in pairs:
-        try:
-            template = _template_of(tokenizer, pair, template)
-            sides = ((pair.chosen, pair.chosen_flaws), (pair.rejected, pair.rejected_flaws))
-            yield [_write(tokenizer, template, pair.prompt, *side, whole_yield) for side in sides]
-        except BoundaryError as error:
-            yield error
-
-
-def _template_of(tokenizer: PreTrainedTokenizerFast, pair: Pair, last: Template | None) -> Template | None:
-    """None for a plain text; the `last` one where the pair has the same tools and variables."""
-    if isinstance(pair.prompt, str):
-        return None
-    same = last and (last.tools, last.arguments) == (pair.tools, pair.arguments)
-    return last if same else Template(tokenizer, pair.tools, pair.arguments)
 
 
 def encode_response(
@@ -178,22 +140,8 @@ def encode_response(
     `flaws` are spans of a plain reply; `tools` and `arguments` go to the chat template. Raises BoundaryError.
     """
     template = None if isinstance(prompt, str) else Template(tokenizer, tools, arguments)
-    written = _write(tokenizer, template, prompt, response, flaws, whole_yield)
+    written = write(tokenizer, template, prompt, response, flaws, whole_yield)
     return _response(tokenizer, written, _tokens(tokenizer, [written]), max_length)
-
-
-def _write(
-    tokenizer: PreTrainedTokenizerFast,
-    template: Template | None,
-    prompt: str | list[Message],
-    response: str | list[Message],
-    flaws: tuple[Span, ...],
-    whole_yield: bool,
-) -> _Written:
-    rendered, bos = _render(tokenizer, template, prompt, response)
-    text = rendered.text + (rendered.tail if whole_yield and template else "")
-    placed = _placed(flaws, response, rendered, rendered.turns[0].start)
-    return _Written(rendered, bos, text, placed, template is not None, whole_yield)
 
 
 @dataclass(frozen=True)
@@ -204,7 +152,7 @@ class _Tokens:
     read: dict[str, list[int]]
 
 
-def _tokens(tokenizer: PreTrainedTokenizerFast, written: list[_Written]) -> _Tokens:
+def _tokens(tokenizer: PreTrainedTokenizerFast, written: list[Written]) -> _Tokens:
     texts = list(dict.fromkeys(each.text for each in written))
     contexts = list(dict.fromkeys(context for each in written for context in each.contexts))
     if not texts:
@@ -216,7 +164,7 @@ def _tokens(tokenizer: PreTrainedTokenizerFast, written: list[_Written]) -> _Tok
 
 
 def _response(
-    tokenizer: PreTrainedTokenizerFast, written: _Written, tokens: _Tokens, max_length: int
+    tokenizer: PreTrainedTokenizerFast, written: Written, tokens: _Tokens, max_length: int
 ) -> Response:
     """The tokens after the prompt; which are actions, and where turns end."""
     rendered, bos, text, whole_yield = written.rendered, written.bos, written.text, written.whole
@@ -244,29 +192,6 @@ def _response(
         tail="" if whole_yield else rendered.tail,
         ends=_ends(ids[:room], offsets[:room], mine[:room], turns, eos),
     )
-
-
-def _render(
-    tokenizer: PreTrainedTokenizerFast,
-    template: Template | None,
-    prompt: str | list[Message],
-    response: str | list[Message],
-) -> tuple[Rendered, list[int]]:
-    """The text with its turns, and the BOS ids that stand before it.
-
-    A string prompt is used word for word, and so are turns beside it. Messages go through the chat template.
-    """
-    reply = [{"role": "assistant", "content": response}] if isinstance(response, str) else response
-    if template and not isinstance(prompt, str):
-        return render_chat(template, prompt, reply), []
-    text, turns = str(prompt), []
-    empty, has_bos = tokenizer("").input_ids, text.startswith(str(tokenizer.bos_token or "\0"))
-    bos = empty[:1] if empty[:1] == [tokenizer.bos_token_id] and not has_bos else []
-    for message in reply:
-        start, text = len(text), text + message["content"]
-        if message["role"] == "assistant":
-            turns.append(Turn(start, (start, len(text)), (len(text), len(text))))
-    return Rendered(text, turns, ""), bos
 
 
 def _boundary(tokens: _Tokens, text: str, start: int, bos: list[int], ids: list[int]) -> int:
@@ -313,21 +238,6 @@ def _check_stops(
     for token, span, action in list(zip(ids, offsets, actions, strict=True))[:-1]:
         if action and token == eos and not any(a <= span[0] < b for a, b in stops):
             raise BoundaryError("the response holds the end-of-text token before its end")
-
-
-def _placed(
-    flaws: tuple[Span, ...], response: str | list[Message], rendered: Rendered, start: int
-) -> tuple[Span, ...]:
-    """Spans of a plain reply as spans of the text that follows the prompt."""
-    if not flaws:
-        return ()
-    if not isinstance(response, str):
-        raise BoundaryError("flaws are spans of one plain reply, not of several turns or tool calls")
-    a, b = rendered.turns[0].said
-    shift = response.rfind(rendered.text[a:b])
-    if any(first < shift or last > shift + b - a for first, last in flaws):
-        raise BoundaryError("a flaw lies in a part of the reply that the chat template leaves out")
-    return tuple((first - shift + a - start, last - shift + a - start) for first, last in flaws)
 
 
 def _eos(tokenizer: PreTrainedTokenizerFast) -> int:

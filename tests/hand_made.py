@@ -11,8 +11,8 @@ from scipy.special import rel_entr
 
 from dpoq_lab.encoding import Response
 from dpoq_lab.rewards import TokenScores
-from dpoq_lab.summary import Tally
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.runs.summary import Tally
+from dpoq_lab.runs.token_file import ScoredRow
 
 
 def numbers(html):

@@ -24,9 +24,9 @@ from small_runs import make_beside, train_words
 
 from dpoq_lab import models
 from dpoq_lab.commands import cli
-from dpoq_lab.diagnosis import Diagnosis, Finding
 from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.preferences import read_pairs
+from dpoq_lab.runs.diagnosis import Diagnosis, Finding
 from dpoq_lab.theory.token_mdp import uniform_tree
 from dpoq_lab.views.charts import Series, axis, chart, named_axis
 from dpoq_lab.views.curves import pair_curves

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpoq_lab import encoding
-from dpoq_lab.chat import Rendered, Turn
+from dpoq_lab.chat import Turn
 from dpoq_lab.encoding import (
     BYTE,
     EOS,
@@ -17,7 +17,6 @@ from dpoq_lab.encoding import (
     _check_stops,
     _ends,
     _is_action,
-    _placed,
     encode_pairs,
     encode_response,
     flaw_mask,
@@ -289,18 +288,6 @@ def test_eos_may_stand_in_an_end_of_turn_and_at_the_end():
         else:
             _check_stops(ids, spans, [True] * 3, TURNS, 0)
     _check_stops([0, 5], [(8, 9), (10, 11)], [False, True], TURNS, 0)  # what others say may hold it
-
-
-def test_a_flaw_moves_with_the_words_that_the_template_keeps():
-    """Of "x hi" the template writes "hi" at 4, behind a prompt of 3: letters 2 to 4 are 1 to 3 behind it."""
-    rendered = Rendered(TEXT, TURNS[:1], "")
-    assert _placed(((2, 3), (2, 4)), "x hi", rendered, 3) == ((1, 2), (1, 3))
-    for flaw in ((1, 3), (2, 5)):
-        with pytest.raises(
-            BoundaryError, match="^a flaw lies in a part of the reply that the chat template leaves out$"
-        ):
-            _placed((flaw,), "x hi.", rendered, 3)
-    assert _placed((), [], rendered, 3) == ()
 
 
 def test_without_a_template_generation_stops_at_eos_alone_and_without_eos_nothing_ends():

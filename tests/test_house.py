@@ -17,13 +17,15 @@ from dpoq_lab.paths import kit_folder
 PACKAGE = Path(dpoq_lab.__file__).parent
 # each room, and the rooms that it may import
 CORE, SEARCH = {"core"}, {"core", "theory", "search"}
+RUNS = {"core", "runs"}
 ORDER_NOTES = SEARCH | {"order_notes"}
-VIEWS = ORDER_NOTES | {"views"}
+VIEWS = ORDER_NOTES | RUNS | {"views"}
 LESSONS = VIEWS | {"lessons"}
 MAY_IMPORT = {
     "theory": {"theory"},
     "core": CORE,
     "search": SEARCH,
+    "runs": RUNS,
     "order_notes": ORDER_NOTES,
     "views": VIEWS,
     "lessons": LESSONS,

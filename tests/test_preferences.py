@@ -16,8 +16,6 @@ from dpoq_lab.preferences import (
     Pair,
     parse_pair,
     read_pairs,
-    shared_length,
-    shared_prefix_end,
     usable_pairs,
     write_pairs,
     written,
@@ -85,16 +83,6 @@ def test_implicit_prompt_ends_at_the_last_assistant_turn():
     start = "\n\nHuman: Hi\n\nAssistant:"
     pair = parse_pair({"chosen": start + " I think so.", "rejected": start + " I doubt it."})
     assert (pair.prompt, pair.chosen, pair.rejected) == (start, " I think so.", " I doubt it.")
-
-
-def test_implicit_prompt_without_turns_ends_before_a_white_space():
-    assert shared_prefix_end("the cat sat", "the cab sat") == len("the")
-
-
-@given(st.text(), st.text(), st.text())
-def test_implicit_prompt_is_always_a_shared_prefix(prompt, chosen, rejected):
-    cut = shared_prefix_end(prompt + chosen, prompt + rejected)
-    assert (prompt + chosen)[:cut] == (prompt + rejected)[:cut]
 
 
 def message(role, content):
@@ -418,26 +406,6 @@ def test_replies_to_messages_may_be_strings_which_are_the_assistants():
         with pytest.raises(FieldError, match="is empty") as error:
             parse_pair({"prompt": ask, "chosen": "Yes.", "rejected": "No.", side: " "})
         assert error.value.field == side
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "length", "end"),
-    [
-        ("a b cx", "a b cy", 5, 3),  # the last white space, not the first
-        ("a b", "a c", 2, 1),
-        (" ab", " ac", 2, 0),  # a prompt of no character is none
-        ("ab ", "ab c", 3, 2),  # one text goes on where the other ends
-        ("ab", "ab c", 2, 0),
-        ("", "a", 0, 0),
-        ("a b", "c b", 0, 0),
-        ("\n\nAssistant:a b", "\n\nAssistant:a c", 14, 12),
-        ("x\n\nAssistant: y\n\nAssistant:a b", "x\n\nAssistant: y\n\nAssistant:a c", 29, 27),
-        ("x y\n\nAssistant", "x y\n\nAssistant:", 14, 4),  # a turn that is not whole is none
-    ],
-)
-def test_what_two_texts_begin_with_and_where_their_prompt_ends(one, other, length, end):
-    assert shared_length(one, other) == shared_length(other, one) == length
-    assert shared_prefix_end(one, other) == shared_prefix_end(other, one) == end
 
 
 ASK, BYE, AGAIN = message("user", "Hi"), message("user", "Bye"), message("assistant", "Hey")

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from dpoq_lab.preferences import Pair, Reply, shared_length, written
+from dpoq_lab.forms import Reply, shared_length
+from dpoq_lab.preferences import Pair, written
 
 
 def audit(pairs: Sequence[Pair], held_out: Sequence[Pair] = ()) -> list[str]:

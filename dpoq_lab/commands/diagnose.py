@@ -6,17 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dpoq_lab import diagnosis
 from dpoq_lab.adapters import base_of
 from dpoq_lab.commands.audit import left_out
 from dpoq_lab.commands.claim import make_folder, remove_empty, strangers
 from dpoq_lab.commands.inspect import FILES, inspect
 from dpoq_lab.commands.inspected import read_summary, shown_pairs
 from dpoq_lab.commands.unfinished import FOLDER, stopped
-from dpoq_lab.diagnosis import Diagnosis
-from dpoq_lab.facts import log_facts
 from dpoq_lab.records import provenance, read_json, write_json, write_text
-from dpoq_lab.run_logs import Log, read_log
+from dpoq_lab.runs import diagnosis
+from dpoq_lab.runs.diagnosis import Diagnosis
+from dpoq_lab.runs.facts import log_facts
+from dpoq_lab.runs.logs import Log, read_log
 from dpoq_lab.views.report import curves_page, report
 
 NAME = "diagnosis.json"

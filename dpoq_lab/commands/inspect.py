@@ -18,14 +18,14 @@ from dpoq_lab.commands.audit import left_out
 from dpoq_lab.commands.claim import ClaimError, claimed, strangers
 from dpoq_lab.commands.scorer import Found, Model, Scorer, chunks
 from dpoq_lab.commands.unfinished import FOLDER, Unfinished, UnfinishedError, stopped
-from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.preferences import SIDES
 from dpoq_lab.records import provenance, sha256, write_json, write_text
 from dpoq_lab.rewards import ScoredPair
+from dpoq_lab.runs.diagnosis import diagnose
+from dpoq_lab.runs.summary import Picked, Tally
+from dpoq_lab.runs.token_file import ScoredRow, lines, read_rows, row_of, token_record
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable, records
-from dpoq_lab.summary import Picked, Tally
-from dpoq_lab.token_file import ScoredRow, lines, read_rows, row_of, token_record
 from dpoq_lab.views.report import report
 from dpoq_lab.views.summary_view import sentences, summary_tables
 from dpoq_lab.views.verdict import verdict_lines

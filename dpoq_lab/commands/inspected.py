@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dpoq_lab.records import read_json
-from dpoq_lab.summary import Picked
-from dpoq_lab.token_file import ScoredRow, read_rows
+from dpoq_lab.runs.summary import Picked
+from dpoq_lab.runs.token_file import ScoredRow, read_rows
 
 NEEDED = {"policy", "beta", "facts", "plane", "along", "half_reach", "pair_accuracy"}
 

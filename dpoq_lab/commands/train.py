@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,19 @@ from dpoq_lab.batches import pad_id
 from dpoq_lab.checkpoints import remove_checkpoints
 from dpoq_lab.columns import BY_NAME, How
 from dpoq_lab.commands.audit import SHOWN_PROBLEMS, noted
-from dpoq_lab.commands.claim import claimed, strangers
+from dpoq_lab.commands.claim import claimed
+from dpoq_lab.commands.judge import Judge, zeros
+from dpoq_lab.commands.run_folder import RunError, held_record, same_run, write_claim
 from dpoq_lab.commands.scorer import check_known_tokens, check_same_tokens
 from dpoq_lab.encoding import EncodedPair, encode_pairs
-from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
-from dpoq_lab.preferences import Pair, read_pairs, write_pairs
+from dpoq_lab.preferences import read_pairs
 from dpoq_lab.presets import SMOLLM2, TINY, Preset, bf16_is_fast, find_preset
-from dpoq_lab.records import provenance, read_json, write_json
-from dpoq_lab.reference_cache import PairLogProbs
+from dpoq_lab.records import provenance, write_json
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable
-from dpoq_lab.training import Settings, pair_log_probs, steps_for
+from dpoq_lab.training import Settings, steps_for
 
 MOST_STEPS = 10**7
-
-
-class RunError(RuntimeError):
-    """A run folder that cannot be used; the text is one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +92,22 @@ def run(request: Request, preset: Preset, rows: Rows | None = None) -> dict:
     if not PartialState().is_main_process:
         return _run(request, preset, rows, None)
     with claimed(request.out):
-        return _run(request, preset, rows, _held_record(request))
+        return _run(request, preset, rows, held_record(request.out, request.resume))
 
 
 def _run(request: Request, preset: Preset, rows: Rows | None, held: dict | None) -> dict:
     """`run` in a folder that is claimed; `held` is the record of the run that it goes on with."""
     started = time.perf_counter()
     job = _prepare(request, preset, rows)
-    record = _same_run(request.out, held, job.record) if held else job.record
+    record = same_run(request.out, held, job.record) if held else job.record
     accelerator = Accelerator()
     if accelerator.is_main_process:
-        _write_claim(request.out, record, [pair.pair for pair in job.held_out])
+        write_claim(request.out, record, [pair.pair for pair in job.held_out])
     accelerator.wait_for_everyone()
     pad = pad_id(job.tokenizer, job.reference)
-    judge = _Judge(accelerator, job.held_out, pad, job.settings, request.beta or preset.beta)
+    judge = Judge(accelerator, job.held_out, pad, job.settings, request.beta or preset.beta)
     before = judge.log_probs(job.policy, _keep(job, accelerator, "model"))
-    ref = _zeros(before) if isinstance(job.settings.objective, CPL) else before
+    ref = zeros(before) if isinstance(job.settings.objective, CPL) else before
     if job.reference:
         ref = judge.log_probs(job.reference, _keep(job, accelerator, "reference"))
     trained = time.perf_counter()
@@ -272,90 +268,3 @@ def summary_line(record: dict) -> str:
 def _accuracy(found: dict) -> str:
     low, high = found["interval_95"]
     return f"{found['accuracy']:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _zeros(log_probs: list[PairLogProbs]) -> list[PairLogProbs]:
-    """Zeros in place of a reference's log-probabilities: CPL's reward is beta log pi."""
-    return [(torch.zeros_like(chosen), torch.zeros_like(rejected)) for chosen, rejected in log_probs]
-
-
-class _Judge:
-    """Scores held-out pairs in float32, whatever the training precision."""
-
-    def __init__(
-        self,
-        accelerator: Accelerator,
-        pairs: list[EncodedPair],
-        pad_id: int,
-        settings: Settings,
-        beta: float,
-    ) -> None:
-        self.accelerator, self.pairs, self.pad_id, self.beta = accelerator, pairs, pad_id, beta
-        self.settings = replace(settings, bf16=False)
-
-    def log_probs(self, model: torch.nn.Module, keep: Path | None = None) -> list[PairLogProbs]:
-        found = pair_log_probs(self.accelerator, model, self.pairs, self.pad_id, self.settings, keep=keep)
-        return [found[i] for i in range(len(self.pairs))]
-
-    def report(self, policy: list[PairLogProbs], reference: list[PairLogProbs]) -> dict | None:
-        """Accuracy by implicit reward and by likelihood, and mean summed rewards."""
-        if not self.pairs:
-            return None
-        sums = torch.tensor([[chosen.sum(), rejected.sum()] for chosen, rejected in policy])
-        rewards = self.beta * (
-            sums - torch.tensor([[chosen.sum(), rejected.sum()] for chosen, rejected in reference])
-        )
-        return {
-            "by_reward": accuracy_with_interval((rewards[:, 0] - rewards[:, 1]).tolist()),
-            "by_likelihood": accuracy_with_interval((sums[:, 0] - sums[:, 1]).tolist()),
-            "chosen_reward_sum": round(rewards[:, 0].mean().item(), 4),
-            "rejected_reward_sum": round(rewards[:, 1].mean().item(), 4),
-        }
-
-
-def _held_record(request: Request) -> dict | None:
-    """The record of the unfinished run to go on with, None for an empty folder. Raises RunError otherwise."""
-    out, path = request.out, request.out / "run.json"
-    if not path.is_file():
-        if request.resume:
-            raise RunError(f"{out}: holds no run to resume")
-        if strangers(out):
-            raise RunError(f"{out}: is not empty and holds no run: choose another folder")
-        return None
-    try:
-        held = read_json(path.read_text(encoding="utf-8"))
-        complete = isinstance(held, dict) and {"request", "settings", "finished"} <= held.keys()
-    except ValueError as error:
-        raise RunError(f"{path}: is not JSON: choose another folder") from error
-    if not complete:
-        raise RunError(f"{path}: is no record of a run: choose another folder")
-    if held["finished"]:
-        if request.resume:  # a kill may have come before they were gone
-            remove_checkpoints(out)
-        raise RunError(f"{out}: holds a finished run: choose another folder")
-    if not request.resume:
-        raise RunError(f"{out}: holds an unfinished run: add --resume or choose another folder")
-    return held
-
-
-def _same_run(out: Path, held: dict, asked: dict) -> dict:
-    """The record that the folder holds, if the same run is asked for. Raises RunError if it is another."""
-    asked, different = json.loads(json.dumps(asked, default=str)), []
-    for part, what in (("request", ""), ("settings", ""), ("content", "content of ")):
-        here, there = _flat(asked[part]), _flat(held.get(part))
-        names = [name for name in here if not isinstance(there, dict) or there.get(name) != here[name]]
-        different += [f"{what}{name}" for name in names if name not in ("out", "how", *different)]
-    if different:
-        raise RunError(f"{out}: its run was started with another {', '.join(different)}")
-    return held
-
-
-def _flat(part: Any) -> Any:
-    """A part of a record with what is nested in it: how the pairs are read."""
-    return part | part["how"] if isinstance(part, dict) and isinstance(part.get("how"), dict) else part
-
-
-def _write_claim(out: Path, record: dict, held_out: list[Pair]) -> None:
-    """The record first: a folder with a run.json can be gone on with, whatever else is there."""
-    write_json(out / "run.json", {**record, "finished": False})
-    write_pairs(held_out, out / "held_out.jsonl")

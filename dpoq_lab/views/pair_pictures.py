@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from dpoq_lab.preferences import SIDES
-from dpoq_lab.run_logs import Log
+from dpoq_lab.runs.logs import Log
 from dpoq_lab.views.charts import LESS, MORE, Axis, Look, Series, axis, chart
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.token_view import signed

@@ -6,12 +6,12 @@ It is one file that asks for nothing. Model text is data: `token_view` and `esca
 from collections.abc import Callable, Sequence
 from html import escape
 
-from dpoq_lab.diagnosis import Diagnosis
 from dpoq_lab.encoding import flaw_mask
 from dpoq_lab.preferences import SIDES
 from dpoq_lab.rewards import TokenScores
-from dpoq_lab.run_logs import Log
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.runs.diagnosis import Diagnosis
+from dpoq_lab.runs.logs import Log
+from dpoq_lab.runs.token_file import ScoredRow
 from dpoq_lab.views.curves import pair_curves
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.pair_pictures import along, plane

@@ -1,7 +1,7 @@
 """The numbers of a summary: as lines for a terminal, as tables with their meanings for the page."""
 
 from dpoq_lab.credit import TRUTHS, credit_rows
-from dpoq_lab.summary import PARTS
+from dpoq_lab.runs.summary import PARTS
 from dpoq_lab.views.tables import Table
 from dpoq_lab.views.token_view import exact, signed, visible
 

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from dpoq_lab.diagnosis import Diagnosis, Finding
+from dpoq_lab.runs.diagnosis import Diagnosis, Finding
 
 HEADLINES = {
     "expected": "Expected, not broken",

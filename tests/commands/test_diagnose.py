@@ -19,7 +19,7 @@ from dpoq_lab.order_notes.language import order_pairs
 from dpoq_lab.order_notes.recipe import note_tokenizer
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import write_pairs
-from dpoq_lab.run_logs import Log
+from dpoq_lab.runs.logs import Log
 
 SFT = data_folder() / "runs" / "order-notes" / "sft"
 

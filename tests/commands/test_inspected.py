@@ -6,7 +6,7 @@ import pytest
 from hand_made import one_character_tokens
 
 from dpoq_lab.commands.inspected import NEEDED, InspectedError, read_summary, shown_pairs
-from dpoq_lab.token_file import ScoredRow, lines
+from dpoq_lab.runs.token_file import ScoredRow, lines
 
 SUMMARY = dict.fromkeys(NEEDED, {}) | {"beta": 0.5, "policy": "pi"}
 SUMMARY |= {"facts": {"pairs": 2.0, "k": 0.5}, "pair_accuracy": {"pairs": 2}}

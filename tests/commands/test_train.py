@@ -16,7 +16,6 @@ from dpoq_lab.commands import train as runs
 from dpoq_lab.commands.claim import claimed
 from dpoq_lab.commands.train import Request, RunError, run
 from dpoq_lab.encoding import EncodedPair, Response, encode_pairs
-from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import CPL, DPO, SFT
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair
@@ -323,74 +322,6 @@ def test_what_is_printed_at_the_end():
     ]
     none = RECORD | {"pairs": RECORD["pairs"] | {"held_out": 0}, "held_out": {"before": None, "after": None}}
     assert runs.summary_line(none).splitlines() == [*source, counts.format(0)]
-
-
-def test_a_judge_by_hand():
-    """Sums of the policy: -3, -1, -4 and -3.5, -2, -1, so two of three are likelier; of the reference: -5,
-    -1, -2 and -3, -3, -4. Rewards are half of 2, 0, -2 and -0.5, 1, 3: right in the first alone."""
-
-    def of(*pairs):
-        return [tuple(torch.tensor(side) for side in pair) for pair in pairs]
-
-    policy = of(([-1.0, -2.0], [-3.5]), ([-1.0], [-1.5, -0.5]), ([-4.0], [-1.0]))
-    reference = of(([-2.0, -3.0], [-3.0]), ([-1.0], [-1.0, -2.0]), ([-2.0], [-4.0]))
-    judge = runs._Judge(None, [1, 2, 3], 0, Settings(DPO(0.5), 1.0, 1, 1, 1, bf16=True), 0.5)
-    assert judge.report(policy, reference) == {
-        "by_reward": accuracy_with_interval([1.0, -1.0, -1.0]),
-        "by_likelihood": accuracy_with_interval([1.0, 1.0, -1.0]),
-        **{"chosen_reward_sum": 0.0, "rejected_reward_sum": 0.5833},
-    }
-    assert not judge.settings.bf16  # whatever the run has
-    assert runs._Judge(None, [], 0, judge.settings, 0.5).report([], []) is None
-    zeros = [[side.tolist() for side in pair] for pair in runs._zeros(policy[:2])]
-    assert zeros == [[[0.0, 0.0], [0.0]], [[0.0], [0.0, 0.0]]]
-
-
-HELD = {"request": {}, "settings": {}, "finished": False}
-
-
-@pytest.mark.parametrize(
-    ("text", "resume", "said"),
-    [
-        (None, True, "o: holds no run to resume"),
-        ("{", True, "o/run.json: is not JSON: choose another folder"),
-        ("{}", True, "o/run.json: is no record of a run: choose another folder"),
-        (json.dumps(HELD | {"finished": True}), True, "o: holds a finished run: choose another folder"),
-        (json.dumps(HELD), False, "o: holds an unfinished run: add --resume or choose another folder"),
-    ],
-)
-def test_what_is_said_of_a_folder_whole(tmp_path, text, resume, said):
-    out = tmp_path / "o"
-    out.mkdir()
-    assert runs._held_record(Request("m", "p", out)) is None
-    if text is not None:
-        (out / "run.json").write_text(text)
-    with pytest.raises(RunError) as caught:
-        runs._held_record(Request("m", "p", out, resume=resume))
-    assert str(caught.value) == f"{tmp_path}/{said}"
-    (out / "run.json").write_text(json.dumps(HELD))
-    assert runs._held_record(Request("m", "p", out, resume=True)) == HELD
-    (out / "run.json").rename(out / "thesis.txt")
-    with pytest.raises(RunError) as caught:
-        runs._held_record(Request("m", "p", out))
-    assert str(caught.value) == f"{out}: is not empty and holds no run: choose another folder"
-
-
-def test_what_is_another_run_is_named_once():
-    """Where the record goes is no difference; of how pairs are read each setting is one."""
-    asked = {
-        "request": {"seed": 1, "beta": 2, "out": "a", "how": {"split": "x", "config": None}},
-        **{"settings": {"seed": 1, "steps": 3}, "content": {"model": "m", "pairs": "p"}, "more": 1},
-    }
-    same = asked | {"request": asked["request"] | {"out": "b"}, "more": 2}
-    assert runs._same_run(Path("o"), same, asked) is same
-    other = {
-        "request": {"seed": 5, "beta": 2, "how": {"split": "y", "config": None}},
-        **{"settings": {"seed": 5, "steps": 4}, "content": {"model": "n", "pairs": "p"}},
-    }
-    with pytest.raises(RunError) as caught:
-        runs._same_run(Path("o"), other, asked)
-    assert str(caught.value) == "o: its run was started with another seed, split, steps, content of model"
 
 
 def test_pairs_are_told_apart_by_their_tokens_their_parts_and_their_actions():

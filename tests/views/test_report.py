@@ -9,9 +9,9 @@ import pytest
 from hand_made import summarise
 from test_summary import CHOSEN, REJECTED
 
-from dpoq_lab.diagnosis import diagnose
-from dpoq_lab.run_logs import Log
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.runs.diagnosis import diagnose
+from dpoq_lab.runs.logs import Log
+from dpoq_lab.runs.token_file import ScoredRow
 from dpoq_lab.views import report
 from dpoq_lab.views.pair_pictures import along, plane
 from dpoq_lab.views.summary_view import SMALLEST, numbers_table, worst_table

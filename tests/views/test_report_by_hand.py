@@ -7,11 +7,11 @@ import pytest
 from hand_made import summarise, texts
 from test_summary import CHOSEN, REJECTED
 
-from dpoq_lab.diagnosis import Diagnosis, Finding, diagnose
 from dpoq_lab.encoding import Response
 from dpoq_lab.rewards import TokenScores
-from dpoq_lab.run_logs import Log
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.runs.diagnosis import Diagnosis, Finding, diagnose
+from dpoq_lab.runs.logs import Log
+from dpoq_lab.runs.token_file import ScoredRow
 from dpoq_lab.views import report
 from dpoq_lab.views.figures import Figure
 from dpoq_lab.views.pair_pictures import along, plane

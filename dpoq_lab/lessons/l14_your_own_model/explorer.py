@@ -6,11 +6,11 @@ from html import escape
 
 import ipywidgets as widgets
 
-from dpoq_lab.diagnosis import diagnose
-from dpoq_lab.facts import Facts
 from dpoq_lab.lessons.l14_your_own_model.four_runs import ANSWERS
 from dpoq_lab.lessons.l14_your_own_model.stored import StoredRun
 from dpoq_lab.preferences import SIDES
+from dpoq_lab.runs.diagnosis import diagnose
+from dpoq_lab.runs.facts import Facts
 from dpoq_lab.views.controls import WIDE_CHOICE, LiveFigure, Styled, on_change, row
 from dpoq_lab.views.curves import pair_curves
 from dpoq_lab.views.figures import Figure

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dpoq_lab.facts import Facts, log_facts
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import SIDES
-from dpoq_lab.run_logs import Log, read_log
-from dpoq_lab.token_file import ScoredRow, read_rows
+from dpoq_lab.runs.facts import Facts, log_facts
+from dpoq_lab.runs.logs import Log, read_log
+from dpoq_lab.runs.token_file import ScoredRow, read_rows
 
 LETTERS = ("A", "B", "C", "D")
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import torch
 
-from dpoq_lab.diagnosis import diagnose
-from dpoq_lab.facts import Facts, log_facts, pair_facts
 from dpoq_lab.intervals import wilson_interval
 from dpoq_lab.lessons.l14_your_own_model.planted import PLANTS, WORLDS, plant
 from dpoq_lab.lessons.study import Study
 from dpoq_lab.rewards import score_pairs
-from dpoq_lab.run_logs import Log, records
-from dpoq_lab.token_file import row_of
+from dpoq_lab.runs.diagnosis import diagnose
+from dpoq_lab.runs.facts import Facts, log_facts, pair_facts
+from dpoq_lab.runs.logs import Log, records
+from dpoq_lab.runs.token_file import row_of
 from dpoq_lab.views.tables import Table
 
 FIRST_TEST_SEED = 2

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from dpoq_lab.diagnosis import diagnose
-from dpoq_lab.facts import log_facts
 from dpoq_lab.lessons.check import CORRECT, OTHER, judge
 from dpoq_lab.lessons.l14_your_own_model.exercises import EXERCISES, k_of, step_0, verdict
 from dpoq_lab.lessons.l14_your_own_model.stored import LETTERS, stored_runs
-from dpoq_lab.run_logs import Log
+from dpoq_lab.runs.diagnosis import diagnose
+from dpoq_lab.runs.facts import log_facts
+from dpoq_lab.runs.logs import Log
 
 
 def as_replies(run):

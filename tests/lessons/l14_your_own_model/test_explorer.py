@@ -84,6 +84,6 @@ def test_the_prediction_waits_for_the_run_that_needs_no_mending(explorer):
 
 
 def test_every_guess_but_two_is_a_cause_of_the_diagnosis():
-    from dpoq_lab.causes import CAUSES
+    from dpoq_lab.runs.causes import CAUSES
 
     assert set(GUESSES) - {cause.name for cause in CAUSES} == {NOT_YET, FINE}

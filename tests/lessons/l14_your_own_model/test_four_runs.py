@@ -5,8 +5,6 @@ import re
 
 import pytest
 
-from dpoq_lab.causes import CAUSES
-from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.lessons.l14_your_own_model.four_runs import (
     ANSWERS,
     BASE,
@@ -20,6 +18,8 @@ from dpoq_lab.lessons.l14_your_own_model.four_runs import (
 )
 from dpoq_lab.lessons.l14_your_own_model.stored import LETTERS, fallen, run_path, runs_folder, stored_runs
 from dpoq_lab.preferences import usable_pairs
+from dpoq_lab.runs.causes import CAUSES
+from dpoq_lab.runs.diagnosis import diagnose
 
 FILES = {
     "adapter_config.json",

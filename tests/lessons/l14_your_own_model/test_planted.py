@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from dpoq_lab.diagnosis import diagnose
 from dpoq_lab.encoding import encode_pairs
 from dpoq_lab.lessons.l14_your_own_model.planted import (
     FILLERS,
@@ -20,7 +19,8 @@ from dpoq_lab.lessons.l14_your_own_model.planted import (
 from dpoq_lab.lessons.l14_your_own_model.study import averaged, planted, run_facts
 from dpoq_lab.order_notes.language import order_pairs
 from dpoq_lab.order_notes.recipe import note_tokenizer, stored_policies
-from dpoq_lab.run_logs import Log
+from dpoq_lab.runs.diagnosis import diagnose
+from dpoq_lab.runs.logs import Log
 
 NOTES, SIZE = WORLDS["order notes"], (2, 8)
 

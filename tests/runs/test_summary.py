@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hand_made import one_character_tokens, summarise
 
-from dpoq_lab import summary
 from dpoq_lab.credit import changed_sides
 from dpoq_lab.rewards import Shift
-from dpoq_lab.summary import Picked, length_group, parts_of
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.runs import summary
+from dpoq_lab.runs.summary import Picked, length_group, parts_of
+from dpoq_lab.runs.token_file import ScoredRow
 
 
 def scored(ids, ratios, ends=(), shift=None):

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dpoq_lab.facts import Facts
 from dpoq_lab.preferences import SIDES
+from dpoq_lab.runs.facts import Facts
 
 LN2 = math.log(2)
 Test = Callable[[Facts], tuple[str, str] | None]

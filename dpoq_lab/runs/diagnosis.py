@@ -5,8 +5,8 @@ A cause says nothing where a fact that it needs is missing; where no cause speak
 
 from dataclasses import dataclass
 
-from dpoq_lab.causes import CAUSES
-from dpoq_lab.facts import Facts
+from dpoq_lab.runs.causes import CAUSES
+from dpoq_lab.runs.facts import Facts
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import numpy as np
 
 from dpoq_lab.credit import Changed, changed_sides
 from dpoq_lab.preferences import SIDES
-from dpoq_lab.run_logs import Log
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.runs.logs import Log
+from dpoq_lab.runs.token_file import ScoredRow
 
 Facts = dict[str, float]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from test_summary import CHOSEN, REJECTED
 
-from dpoq_lab.facts import log_facts, pair_facts
-from dpoq_lab.run_logs import Log
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.runs.facts import log_facts, pair_facts
+from dpoq_lab.runs.logs import Log
+from dpoq_lab.runs.token_file import ScoredRow
 
 
 def test_an_averaged_log_has_no_start():

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from dpoq_lab.run_logs import LogError, read_log, records
+from dpoq_lab.runs.logs import LogError, read_log, records
 
 HISTORY = [
     {

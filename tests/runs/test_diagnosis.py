@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from dpoq_lab.causes import CAUSES, LN2
-from dpoq_lab.diagnosis import diagnose
+from dpoq_lab.runs.causes import CAUSES, LN2
+from dpoq_lab.runs.diagnosis import diagnose
 
 # of a run from a base: 30 nats a reply, the chosen rises a little, the rejected falls
 CURVES = {

@@ -10,7 +10,7 @@ from dpoq_lab import models
 from dpoq_lab.encoding import EOS, Response, encode_pairs
 from dpoq_lab.preferences import Pair
 from dpoq_lab.rewards import Shift, TokenScores, score_pairs
-from dpoq_lab.token_file import BY_TOKEN, ScoredRow, lines, read_rows, row_of, token_record
+from dpoq_lab.runs.token_file import BY_TOKEN, ScoredRow, lines, read_rows, row_of, token_record
 
 CHATML = styled("ChatML")
 TURNS = [says("assistant", "At noon?"), says("user", "Yes."), says("assistant", "It is blue.")]

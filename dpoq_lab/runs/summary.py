@@ -12,11 +12,12 @@ import numpy as np
 
 from dpoq_lab.credit import Changed, Evidence, changed_sides, evidence, report_of
 from dpoq_lab.encoding import Response
-from dpoq_lab.facts import PairFacts
+from dpoq_lab.forms import shared_length
 from dpoq_lab.intervals import accuracy_with_interval, rounded_interval
-from dpoq_lab.preferences import SIDES, shared_length
+from dpoq_lab.preferences import SIDES
 from dpoq_lab.rewards import ScoredPair
-from dpoq_lab.token_file import ScoredRow
+from dpoq_lab.runs.facts import PairFacts
+from dpoq_lab.runs.token_file import ScoredRow
 
 KEPT = 1000  # pairs, evenly drawn, over which credit is judged
 PLACES, DOTS = 256, 400  # of the mean reward along a reply; of the plane
