@@ -16,7 +16,8 @@ from dpoq_lab.losses import dpo_loss, log_ratios, response_logits, score, token_
 from dpoq_lab.objectives import DPO, SFT
 from dpoq_lab.preferences import Pair
 from dpoq_lab.rewards import score_responses
-from dpoq_lab.training import Settings, train
+from dpoq_lab.schedule import Settings
+from dpoq_lab.training import train
 
 CHATML = styled("ChatML")
 BEFORE = "<|im_start|>user\nWhat colour is the sky?<|im_end|>\n<|im_start|>assistant\n"

@@ -63,7 +63,7 @@ def test_the_gpu_presets_step_runs_in_bfloat16_here(tiny, train_pairs):
 def test_cuda_gives_the_metrics_of_the_cpu(train_pairs):
     from dpoq_lab.models import tiny as build_tiny
     from dpoq_lab.objectives import DPO
-    from dpoq_lab.training import Settings
+    from dpoq_lab.schedule import Settings
 
     settings = Settings(DPO(), lr=1e-4, steps=2, batch_size=4, micro_batch=4)
     log = train(build_tiny(), train_pairs, 1, settings)

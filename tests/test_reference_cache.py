@@ -10,7 +10,8 @@ from accelerate import Accelerator
 from dpoq_lab import reference_cache, training
 from dpoq_lab.models import tiny as build_tiny
 from dpoq_lab.objectives import DPO
-from dpoq_lab.training import Settings, train
+from dpoq_lab.schedule import Settings
+from dpoq_lab.training import train
 
 FOUND = {
     4: (torch.tensor([-0.5, -1.25]), torch.tensor([-3.0])),

@@ -10,10 +10,11 @@ from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.models import tiny as build_tiny
 from dpoq_lab.objectives import DPO
 from dpoq_lab.preferences import Pair
+from dpoq_lab.schedule import Settings
 from dpoq_lab.search.beams import beam_search
 from dpoq_lab.search.scorers import ModelScorer
 from dpoq_lab.shared_prompt import shared_log_probs
-from dpoq_lab.training import Settings, train
+from dpoq_lab.training import train
 
 
 @pytest.fixture

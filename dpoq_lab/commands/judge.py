@@ -9,7 +9,8 @@ from accelerate import Accelerator
 from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.reference_cache import PairLogProbs
-from dpoq_lab.training import Settings, pair_log_probs
+from dpoq_lab.schedule import Settings
+from dpoq_lab.training import pair_log_probs
 
 
 class Judge:

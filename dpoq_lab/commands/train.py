@@ -25,8 +25,8 @@ from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
 from dpoq_lab.preferences import read_pairs
 from dpoq_lab.presets import SMOLLM2, TINY, Preset, bf16_is_fast, find_preset
 from dpoq_lab.records import provenance, write_json
+from dpoq_lab.schedule import Settings, steps_for
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable
-from dpoq_lab.training import Settings, steps_for
 
 MOST_STEPS = 10**7
 

@@ -15,7 +15,8 @@ from dpoq_lab.order_notes.recipe import SIZES, Size, encode, train_base
 from dpoq_lab.paths import data_folder, runs_folder
 from dpoq_lab.preferences import usable_pairs
 from dpoq_lab.presets import WITHOUT_SMOLLM2, Preset, bf16_is_fast
-from dpoq_lab.training import Settings, train, trained_copy
+from dpoq_lab.schedule import Settings
+from dpoq_lab.training import train, trained_copy
 
 
 @dataclass

@@ -29,7 +29,8 @@ from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair
 from dpoq_lab.presets import bf16_is_fast
 from dpoq_lab.rewards import TokenScores, score_responses
-from dpoq_lab.training import Settings, trained_copy
+from dpoq_lab.schedule import Settings
+from dpoq_lab.training import trained_copy
 
 BETA = 0.5
 STAGES = {

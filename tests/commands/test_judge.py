@@ -5,7 +5,7 @@ import torch
 from dpoq_lab.commands.judge import Judge, zeros
 from dpoq_lab.intervals import accuracy_with_interval
 from dpoq_lab.objectives import DPO
-from dpoq_lab.training import Settings
+from dpoq_lab.schedule import Settings
 
 
 def test_a_judge_by_hand():

@@ -20,8 +20,8 @@ from dpoq_lab.objectives import CPL, DPO, SFT
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair
 from dpoq_lab.presets import find_preset
+from dpoq_lab.schedule import Settings
 from dpoq_lab.sources import PairsError
-from dpoq_lab.training import Settings
 
 LINES = (data_folder() / "courtesy" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:12]
 CI = find_preset("ci")

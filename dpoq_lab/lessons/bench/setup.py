@@ -23,7 +23,8 @@ from dpoq_lab.lessons.bench.race import Race
 from dpoq_lab.lessons.bench.steps import BETA, LR, trl_config
 from dpoq_lab.objectives import DPO
 from dpoq_lab.preferences import SIDES, usable_pairs
-from dpoq_lab.training import Settings, train
+from dpoq_lab.schedule import Settings
+from dpoq_lab.training import train
 
 BATCH, MAX_LENGTH = 40, 512
 

@@ -14,7 +14,8 @@ from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.lessons.bench.race import cost, record, stopwatch
 from dpoq_lab.losses import score
 from dpoq_lab.objectives import DPO
-from dpoq_lab.training import Settings, train
+from dpoq_lab.schedule import Settings
+from dpoq_lab.training import train
 
 BETA, LR, CLIP = 0.1, 1e-5, 1.0
 

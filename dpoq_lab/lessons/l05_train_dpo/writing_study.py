@@ -16,8 +16,9 @@ from dpoq_lab.lessons.study import Study
 from dpoq_lab.order_notes.language import held_out_seed, order_pairs, token_rewards_of, true_score
 from dpoq_lab.order_notes.recipe import BETA, SIZES, Size, encode, note_tokenizer, shuffled, stored_policies
 from dpoq_lab.rewards import score_responses
+from dpoq_lab.schedule import Settings
 from dpoq_lab.search.generate import sample_rest
-from dpoq_lab.training import Settings, train
+from dpoq_lab.training import train
 from dpoq_lab.views.tables import Table
 
 STEPS = (0, 5, 10, 20, 30, 45, 60, 90, 120)  # optimiser steps after which notes are written

@@ -22,9 +22,10 @@ from dpoq_lab.objectives import DPO, SFT
 from dpoq_lab.order_notes.language import to_read
 from dpoq_lab.paths import data_folder
 from dpoq_lab.rewards import score_responses
+from dpoq_lab.schedule import Settings
 from dpoq_lab.theory.soft_bellman import implicit_reward, solve
 from dpoq_lab.theory.token_mdp import Levels
-from dpoq_lab.training import Settings, trained_copy
+from dpoq_lab.training import trained_copy
 from dpoq_lab.views.tables import Table
 
 BETA = 0.5

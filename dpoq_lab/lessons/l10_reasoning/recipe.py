@@ -23,8 +23,9 @@ from dpoq_lab.lessons.l10_reasoning.walk import (
 )
 from dpoq_lab.objectives import DPO, SFT
 from dpoq_lab.preferences import Pair
+from dpoq_lab.schedule import Settings
 from dpoq_lab.search.generate import continuations
-from dpoq_lab.training import Settings, trained_copy
+from dpoq_lab.training import trained_copy
 
 BETA, PAY = (
     0.5,

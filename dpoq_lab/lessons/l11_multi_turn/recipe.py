@@ -20,8 +20,8 @@ from dpoq_lab.lessons.l11_multi_turn.language import Table, said_log_probs, toke
 from dpoq_lab.lessons.l11_multi_turn.luck import whole_luck
 from dpoq_lab.losses import dpo_loss
 from dpoq_lab.objectives import DPO, SFT
+from dpoq_lab.schedule import Settings, learning_rate
 from dpoq_lab.theory.token_mdp import stream
-from dpoq_lab.training import Settings, learning_rate
 
 Labels = Literal["own user", "rated on average", "regret", "luck in the margin", "single turn"]
 LABELS: tuple[Labels, ...] = ("own user", "rated on average", "regret", "luck in the margin", "single turn")

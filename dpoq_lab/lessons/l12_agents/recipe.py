@@ -26,9 +26,10 @@ from dpoq_lab.lessons.l12_agents.theory import BETA, SCALE, word_luck
 from dpoq_lab.losses import dpo_loss
 from dpoq_lab.objectives import DPO, SFT, Objective, Side
 from dpoq_lab.preferences import Pair
+from dpoq_lab.schedule import Settings
 from dpoq_lab.search.generate import continuations
 from dpoq_lab.theory.soft_bellman import preference
-from dpoq_lab.training import Settings, trained_copy
+from dpoq_lab.training import trained_copy
 
 TURN = 4  # tokens that a turn may have, its EOS among them
 NLL = 0.05  # the weight of the likelihood of the chosen reply in `DPOWithNLL`

@@ -24,7 +24,8 @@ from dpoq_lab.order_notes.recipe import BETA, STAGES, note_tokenizer, stored_pol
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair, usable_pairs
 from dpoq_lab.rewards import score_responses
-from dpoq_lab.training import Settings, train, trained_copy
+from dpoq_lab.schedule import Settings
+from dpoq_lab.training import train, trained_copy
 
 MAX_LENGTH = 256
 
