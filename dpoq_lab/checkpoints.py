@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-from dpoq_lab.records import same_mode, sha256, write_json
+from dpoq_lab.provenance import sha256
+from dpoq_lab.records import same_mode, write_json
 
 POLICY, OPTIMIZER, MANIFEST = "policy.safetensors", "optimizer.safetensors", "manifest.json"
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from dpoq_lab.records import one_line, same_mode, sha256
+from dpoq_lab.provenance import sha256
+from dpoq_lab.records import one_line, same_mode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -39,7 +39,6 @@ TESTS = {
     "forms.py": ["test_preferences.py"],
     "runs/facts.py": [BY_HAND],
     "paths.py": ["test_readme.py"],
-    "records.py": ["test_provenance.py"],
     "rewards.py": [BY_HAND],
     "runs/summary.py": [BY_HAND],
     "texts.py": ["test_encoding.py", "test_chat.py"],

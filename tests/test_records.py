@@ -6,7 +6,7 @@ import os
 import pytest
 
 from dpoq_lab import records
-from dpoq_lab.records import one_line, read_json, same_mode, sha256, write_json, write_text
+from dpoq_lab.records import one_line, read_json, same_mode, write_json, write_text
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,6 @@ def test_an_error_on_one_line():
     assert one_line(ValueError("a\n  b" + "c" * 300)) == "a b" + "c" * 197
     assert one_line(ValueError("a\n  b" + "c" * 300), 5) == "a bcc"
     assert one_line(KeyError()) == "KeyError"
-
-
-def test_the_hash_of_a_file(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")
-    assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea")
 
 
 def test_files_follow_the_umask(tmp_path):

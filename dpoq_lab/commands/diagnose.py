@@ -12,7 +12,8 @@ from dpoq_lab.commands.claim import make_folder, remove_empty, strangers
 from dpoq_lab.commands.inspect import FILES, inspect
 from dpoq_lab.commands.inspected import read_summary, shown_pairs
 from dpoq_lab.commands.unfinished import FOLDER, stopped
-from dpoq_lab.records import provenance, read_json, write_json, write_text
+from dpoq_lab.provenance import provenance
+from dpoq_lab.records import read_json, write_json, write_text
 from dpoq_lab.runs import diagnosis
 from dpoq_lab.runs.diagnosis import Diagnosis
 from dpoq_lab.runs.facts import log_facts

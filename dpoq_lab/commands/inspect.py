@@ -20,7 +20,8 @@ from dpoq_lab.commands.scorer import Found, Model, Scorer, chunks
 from dpoq_lab.commands.unfinished import FOLDER, Unfinished, UnfinishedError, stopped
 from dpoq_lab.encoding import EncodedPair
 from dpoq_lab.preferences import SIDES
-from dpoq_lab.records import provenance, sha256, write_json, write_text
+from dpoq_lab.provenance import provenance, sha256
+from dpoq_lab.records import write_json, write_text
 from dpoq_lab.rewards import ScoredPair
 from dpoq_lab.runs.diagnosis import diagnose
 from dpoq_lab.runs.summary import Picked, Tally

@@ -24,7 +24,8 @@ from dpoq_lab.encoding import EncodedPair, encode_pairs
 from dpoq_lab.objectives import CPL, DPO, SFT, Objective, described
 from dpoq_lab.preferences import read_pairs
 from dpoq_lab.presets import SMOLLM2, TINY, Preset, bf16_is_fast, find_preset
-from dpoq_lab.records import provenance, write_json
+from dpoq_lab.provenance import provenance
+from dpoq_lab.records import write_json
 from dpoq_lab.schedule import Settings, steps_for
 from dpoq_lab.sources import PairsError, Rows, check_rows, kind_of, none_usable
 

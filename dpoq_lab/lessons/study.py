@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dpoq_lab.paths import data_folder
-from dpoq_lab.records import provenance, write_json
+from dpoq_lab.provenance import provenance
+from dpoq_lab.records import write_json
 
 
 @dataclass(frozen=True)

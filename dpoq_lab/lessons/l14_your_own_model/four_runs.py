@@ -20,7 +20,8 @@ from typing import Any
 from dpoq_lab import models, smollm2
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair, usable_pairs, write_pairs
-from dpoq_lab.records import provenance, write_json
+from dpoq_lab.provenance import provenance
+from dpoq_lab.records import write_json
 
 BASE, START = "smollm2-135m", "start"  # the adapter after SFT lies in the folder START
 BETA, PAIRS, BATCH, SFT_EPOCHS, SCORED = 0.1, 192, 8, 3, 48
