@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from small_runs import different, ended, inspect_words, make_beside, start, train_words
 
 from dpoq_lab import checkpoints, records
-from dpoq_lab.commands import cli, train, unfinished
+from dpoq_lab.commands import cli, run_folder, train, unfinished
 from dpoq_lab.paths import kit_folder
 
 KILLED = """
@@ -73,7 +73,7 @@ def no_space_for_tensors(*arguments, **options):
     ("where", "name", "fails"),
     [
         (records.Path, "replace", no_space),
-        (train, "write_pairs", no_space),
+        (run_folder, "write_pairs", no_space),
         (checkpoints, "save_file", no_space_for_tensors),
         (train.models, "save", no_space_for_tensors),
     ],

@@ -279,7 +279,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_too(tmp_path, monkeypatch, cap
     def broken(arguments):
         raise KeyError("shape\x1b[2J")
 
-    monkeypatch.setattr(cli, "_check", broken)
+    monkeypatch.setitem(cli.RUN, "check", broken)
     assert cli.main(["check", "p.jsonl"]) == 1
     assert (
         capsys.readouterr().err == "dpoq-lab: error: KeyError: 'shape\\x1b[2J' (DPOQ_DEBUG=1 shows where)\n"
