@@ -166,7 +166,7 @@ class Control:
 
 def explorers(lesson):
     """Name and box of every explorer of a lesson."""
-    return [*zip(EXPLORERS[lesson.name], lesson.page.locator(EXPLORER).all(), strict=True)]
+    return zip(EXPLORERS[lesson.name], lesson.page.locator(EXPLORER).all(), strict=True)
 
 
 def controls(explorer, box):
