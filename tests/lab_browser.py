@@ -259,6 +259,18 @@ def execute(page, code):
     page.evaluate(f"code => {kernel}.requestExecute({{code}}).done.then(() => null)", code)
 
 
+@contextmanager
+def at_work(page):
+    """The kernel of the lesson has its hands full with what is done inside."""
+    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    code = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass"
+    page.evaluate(f"code => {{ {kernel}.requestExecute({{code}}) }}", code)
+    page.wait_for_function("busy > 0")
+    yield
+    page.evaluate(f"{kernel}.interrupt()")
+    settle(page)
+
+
 def add_cell(page, code):
     """Put a cell below the last one of the lesson, and run it."""
     page.evaluate(ADD, code)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import ipywidgets as widgets
 
-from dpoq_lab.views.controls import LiveFigure, Styled, on_change, row
+from dpoq_lab.views.controls import Styled, row
 from dpoq_lab.views.figures import Figure
 
 A_FRAME = 1200  # milliseconds
@@ -13,8 +13,8 @@ A_FRAME = 1200  # milliseconds
 class Film(Styled):
     """`frames`, the first of them shown: the player runs through them, the slider `step` goes to any.
 
-    The slider says the value `at` which a frame is, by default its number. `picture` holds the frame that is
-    shown. ValueError: there is none, or not a value for each.
+    The slider says the value `at` which a frame is, by default its number. The page itself turns the frames,
+    so that a film plays while a cell is at work. ValueError: there is none, or not a value for each.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class Film(Styled):
     ) -> None:
         if not frames:
             raise ValueError("a film needs a frame")
-        self.frames, self.picture = list(frames), LiveFigure()
+        self.frames = list(frames)
         numbers = range(len(self.frames))
         said = [f"{value:g}" for value in (numbers if at is None else at)]
         self.player = widgets.Play(min=0, max=numbers[-1], interval=A_FRAME, show_repeat=False)
@@ -31,10 +31,13 @@ class Film(Styled):
             description=name,
             style={"description_width": "initial"},
         )
+        pictures = [widgets.HTML(frame.html()) for frame in self.frames]
+        self.screen = widgets.Stack(pictures, selected_index=0)
         widgets.jslink((self.player, "value"), (self.step, "index"))
-        on_change([self.step], self._render)
-        super().__init__([row(self.player, self.step), self.picture])
-        self._render()
+        widgets.jslink((self.step, "index"), (self.screen, "selected_index"))
+        super().__init__([row(self.player, self.step), self.screen])
 
-    def _render(self) -> None:
-        self.picture.draw(self.frames[self.step.value])
+    @property
+    def picture(self) -> Figure:
+        """The frame that is shown."""
+        return self.frames[self.step.index]

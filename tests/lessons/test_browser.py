@@ -17,6 +17,7 @@ from lab_browser import (
     TOKEN,
     TOLERATED,
     Lesson,
+    at_work,
     changes,
     drag,
     execute,
@@ -113,9 +114,9 @@ def assert_clean(lesson):
 
 
 def play_and_predict(lesson):
-    """The film plays, and a prediction is taken down in the explorer that will judge it."""
+    """The film plays, also while a cell is at work, a prediction is taken down where it is judged."""
     film = lesson.page.locator(".jp-OutputArea-output > .widget-vbox:has(.widget-play)").first
-    with changes(film.locator(".dpoq-reading")):
+    with at_work(lesson.page), changes(film.locator(".dpoq-reading")):
         film.locator(".widget-play button").first.click()
     option = lesson.page.locator(".widget-vbox:has(.dpoq-question) .widget-toggle-buttons button").first
     verdict = lesson.page.locator(".dpoq-verdict").first
