@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dpoq_lab.commands.diagnose import diagnose
-    from dpoq_lab.commands.inspect import score
+    from dpoq_lab.commands.scored import score
     from dpoq_lab.commands.train import train
     from dpoq_lab.encoding import encode_pairs
     from dpoq_lab.losses import dpo_loss, token_log_probs
@@ -47,7 +47,7 @@ _HOMES = {
     "dpo_loss": "losses",
     "encode_pairs": "encoding",
     "read_pairs": "preferences",
-    "score": "commands.inspect",
+    "score": "commands.scored",
     "token_log_probs": "losses",
     "token_rewards": "rewards",
     "train": "commands.train",

@@ -19,7 +19,7 @@ from pathlib import Path
 from small_runs import different, ended, inspect_words, make_beside, start, train_words
 
 from dpoq_lab import models, weights
-from dpoq_lab.commands.inspect import FILES
+from dpoq_lab.commands.scored import FILES
 from dpoq_lab.models import ModelError
 
 PAGE = 4096  # bytes; a tmpfs gives whole pages

@@ -47,6 +47,7 @@ TESTS = {
     "commands/contact_sheet.py": ["test_readme.py"],
     "commands/inspect.py": [BY_HAND],
     "commands/inspected.py": ["commands/test_diagnose.py"],
+    "commands/scored.py": [BY_HAND],
     "commands/run_folder.py": ["commands/test_train.py", "commands/test_cli.py"],
     "commands/study.py": ["lessons/test_study.py"],
     "commands/train.py": ["commands/test_cli.py"],

@@ -9,8 +9,9 @@ from typing import Any
 from dpoq_lab.adapters import base_of
 from dpoq_lab.commands.audit import left_out
 from dpoq_lab.commands.claim import make_folder, remove_empty, strangers
-from dpoq_lab.commands.inspect import FILES, inspect
+from dpoq_lab.commands.inspect import inspect
 from dpoq_lab.commands.inspected import read_summary, shown_pairs
+from dpoq_lab.commands.scored import FILES
 from dpoq_lab.commands.unfinished import FOLDER, stopped
 from dpoq_lab.provenance import provenance
 from dpoq_lab.records import read_json, write_json, write_text

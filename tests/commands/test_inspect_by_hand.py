@@ -26,7 +26,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from dpoq_lab import models
 from dpoq_lab.columns import How
 from dpoq_lab.commands import cli
-from dpoq_lab.commands.inspect import score
+from dpoq_lab.commands.scored import score
 
 IDS = {"b": 277, "c": 272, "a": 262}
 LN2, A, E = math.log(2), math.log(3 / 4), math.log(11 / 12)

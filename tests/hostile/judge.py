@@ -62,7 +62,7 @@ def make_beside(root: Path, adapter: bool = True) -> None:
     with contextlib.chdir(here), _quiet():
         make_run(root)
         _succeed(inspect(policy="model", reference="reference", out="../seen"))
-    stopped = patch("dpoq_lab.commands.inspect._write", side_effect=KeyboardInterrupt)
+    stopped = patch("dpoq_lab.commands.inspect.write_files", side_effect=KeyboardInterrupt)
     with contextlib.chdir(here), _quiet(), stopped:
         cli.main(inspect(out="../begun"))
 
