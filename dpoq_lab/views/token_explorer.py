@@ -77,7 +77,7 @@ class TokenExplorer(Styled):
         )
         self._texts = {role: who_said_what(getattr(pair.pair, role)) for role in ROLES}
         for role in ROLES:
-            self.pickers[role].selected = -1
+            self.pickers[role].box.value = -1  # drawn with the tokens of this pair, below
             self.edit[role].value = self._texts[role]
             self.edit[role].disabled = not isinstance(getattr(pair.pair, role), str)
         self._chosen = ("rejected", -1)
@@ -124,14 +124,17 @@ class TokenExplorer(Styled):
         self.scale.value = legend(limit, quantity)
         for role in ROLES:
             scores = self._scores[role]
-            total = f"{role}: sum of r_hat {signed(sum(scores.rewards(beta)))}"
-            self.sums[role].value = f"<b>{total}</b>"
-            response = scores.response
+            response, total = scores.response, f"{role}: sum of r_hat {signed(sum(scores.rewards(beta)))}"
+            self.sums[role].value = f"<b>{total}</b>{self._beside(role)}"
             shown = cells(response.tokens, self._colours(role), limit, flaw_mask(response), response.actions)
             self.pickers[role].show(shown, total)
         role, index = self._chosen
         known = 0 <= index < len(self._scores[role].response.ids)
         self.detail.value = token_detail(self._scores[role], index, beta) if known else _HINT
+
+    def _beside(self, role: str) -> str:
+        """What else is said of a response beside its sum, as escaped HTML."""
+        return ""
 
     def _scale(self) -> tuple[float, str]:
         """The limit of the colours and what they show."""

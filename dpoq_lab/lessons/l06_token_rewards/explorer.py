@@ -205,11 +205,9 @@ class OrderExplorer(BlameExplorer):
             )
         return self._rolled[key]
 
-    def _render(self) -> None:
-        super()._render()
-        for role in ROLES:
-            truth = true_score(self._prompt(), self._scores[role].response.text)
-            self.sums[role].value += f" &nbsp; true return {signed(truth)} of +6"
+    def _beside(self, role: str) -> str:
+        truth = true_score(self._prompt(), self._scores[role].response.text)
+        return f" &nbsp; true return {signed(truth)} of +6"
 
 
 def _with_error(prompt: str, reply: str, fact: str, seed: int) -> str | None:

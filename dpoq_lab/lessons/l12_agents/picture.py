@@ -1,7 +1,7 @@
 """Lesson 12's picture: the tool gets busier, the optimum stops calling, and the unmasked policy does not."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 
 from dpoq_lab.lessons.l12_agents.desk import CALLS, Rules
 from dpoq_lab.lessons.l12_agents.theory import WAYS, Way, decided, desk_game, policy, unmasked
@@ -51,9 +51,9 @@ def desk_figure(rules: Rules, shown: Sequence[Way] = ("masked", "unmasked")) -> 
     return Figure("".join(parts), WIDTH, height, ALT, reading, {"decisions": found, "words": paid})
 
 
-@lru_cache(maxsize=1)
+@cache
 def _solved(rules: Rules) -> tuple[Game, dict[Way, Levels]]:
-    """The game of a hard question and every policy: kept while the words of another one are looked at."""
+    """The game of a hard question and every policy: kept, since a slider comes back to where it was."""
     game = desk_game(rules)
     return game, {way: policy(game, way) for way in WAYS}
 

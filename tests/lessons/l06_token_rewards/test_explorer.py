@@ -1,9 +1,11 @@
 """The order explorer: real widgets are moved, and what changed is asserted."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
+from ipywidgets import HTML
 
 from dpoq_lab.lessons.l06_token_rewards import explorer as language_explorers
 from dpoq_lab.lessons.l06_token_rewards.explorer import (
@@ -29,6 +31,25 @@ def explorer(policies):
 
 def marked(explorer, role):
     return [cell.text for cell in explorer.pickers[role].cells if cell.flaw]
+
+
+def test_a_move_draws_every_part_once(explorer):
+    """A page that is slow draws what it is told, one after the other."""
+    drawn = Counter()
+
+    def watch(part):
+        if isinstance(part, HTML):
+            part.observe(lambda change: drawn.update([change.owner]), "value")
+        for child in getattr(part, "children", ()):
+            watch(child)
+
+    watch(explorer)
+    for control, value in ((explorer.pair, 2), (explorer.beta, 0.3), (explorer.policy, "shuffled labels")):
+        explorer.pickers["chosen"].selected = 1
+        drawn.clear()
+        control.value = value
+        assert set(drawn.values()) == {1}
+        assert drawn.keys() >= {explorer.picture, *explorer.sums.values()}
 
 
 def test_a_planted_error_is_marked_blamed_and_costs_two(explorer):
