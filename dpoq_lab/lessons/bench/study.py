@@ -7,9 +7,10 @@ from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerFast
 
 from dpoq_lab import models, smollm2
 from dpoq_lab.batches import collate, pad_id
@@ -24,8 +25,9 @@ from dpoq_lab.losses import score
 from dpoq_lab.paths import data_folder
 from dpoq_lab.preferences import Pair, usable_pairs
 from dpoq_lab.rewards import score_pairs
-from dpoq_lab.search.beams import beam_search
+from dpoq_lab.search.beams import Hypothesis, beam_search
 from dpoq_lab.search.scorers import ModelScorer
+from dpoq_lab.theory.token_mdp import Tokens
 from dpoq_lab.views.tables import text_table
 
 NAMES = {"tiny": "tiny", "SmolLM2": "smollm2-135m"}
@@ -112,29 +114,60 @@ def cold(size: Size, rounds: int) -> Iterator[dict]:
 
 
 def beams(size: Size, rounds: int) -> Iterator[dict]:
-    """Beam search against transformers' generate."""
+    """Beam search against transformers' generate, and what no search that asks the model can win more."""
     for name, widths in _there(size.widths):
         model, tokenizer = models.load_frozen(NAMES[name])
         prompt = tuple(real_pairs(tokenizer, 1)[0].chosen.prompt_ids)
         for width in widths:
-            yield run(_beam_race(name, model, prompt, width, size.tokens), rounds)
+            for race in (_beam_race, _passes_race):
+                yield run(race(name, model, prompt, width, size.tokens), rounds)
 
 
-def _beam_race(name: str, model: PreTrainedModel, prompt: tuple[int, ...], width: int, tokens: int) -> Race:
+def _generated(model: PreTrainedModel, prompt: Tokens, width: int, tokens: int) -> Tokens:
+    """The best reply of transformers' beam."""
     ids = torch.tensor([prompt])
-    eos = model.config.eos_token_id
+    options = {"num_beams": width, "max_new_tokens": tokens, "do_sample": False}
+    options |= {"eos_token_id": model.config.eos_token_id, "attention_mask": torch.ones_like(ids)}
+    with torch.no_grad():
+        found = model.generate(ids, **options)  # pyright: ignore
+    return tuple(found[0, len(prompt) :].tolist())
 
-    def theirs() -> tuple[int, ...]:
-        options = {"num_beams": width, "max_new_tokens": tokens, "do_sample": False, "eos_token_id": eos}
-        with torch.no_grad():
-            found = model.generate(ids, attention_mask=torch.ones_like(ids), **options)  # pyright: ignore
-        return tuple(found[0, len(prompt) :].tolist())
 
-    def ours() -> tuple[int, ...]:
-        return beam_search(ModelScorer(model, eos), prompt, width, tokens).hypotheses[0].tokens
+def _best(model: PreTrainedModel, prompt: Tokens, width: int, tokens: int) -> Hypothesis:
+    """The best reply of ours."""
+    scorer = ModelScorer(model, model.config.eos_token_id)
+    return beam_search(scorer, prompt, width, tokens).hypotheses[0]
 
-    work = f"beam search of {width}, {name}, {tokens} tokens"
-    return Race(work, "generate", ours, theirs, lambda a, b: float(a != b), 0.0)
+
+def _beam_race(name: str, *search: Any) -> Race:
+    def ours() -> Tokens:
+        return _best(*search).tokens
+
+    work = f"beam search of {search[2]}, {name}, {search[3]} tokens"
+    return Race(work, "generate", ours, lambda: _generated(*search), lambda a, b: float(a != b), 0.0)
+
+
+def _passes_race(name: str, *search: Any) -> Race:
+    """The forward passes of a beam without a search: `width` rows read the best reply token by token."""
+    model, prompt, width, tokens = search
+    best = _best(*search)
+
+    @torch.inference_mode()
+    def ours() -> float:
+        cache = DynamicCache()
+        seen = [model(torch.tensor([prompt]), past_key_values=cache, logits_to_keep=1).logits]
+        cache.batch_repeat_interleave(width)
+        for token in best.tokens[:-1]:
+            row = torch.full((width, 1), token)
+            seen.append(model(row, past_key_values=cache, logits_to_keep=1).logits)
+        log_pi = torch.cat([logits[0] for logits in seen]).log_softmax(-1)  # (tokens, n_actions)
+        return float(log_pi[range(len(seen)), best.tokens].mean())
+
+    def apart(mean: float, theirs: Tokens) -> float:
+        return abs(mean - best.log_pi / len(best.tokens)) + float(theirs != best.tokens)
+
+    work = f"beam search of {width}, {name}, {tokens} forward passes alone"
+    return Race(work, "generate", ours, lambda: _generated(*search), apart, 1e-5)
 
 
 def scoring(size: Size, rounds: int) -> Iterator[dict]:

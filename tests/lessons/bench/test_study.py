@@ -53,7 +53,7 @@ def test_a_step_is_trls_and_the_record_is_kept(tmp_path, capsys):
     pytest.importorskip("trl", reason="TRL is not installed; it comes with the extra `bench`")
     assert main(["study", "bench", "--preset", "ci", "--seeds", "1", "--out", str(tmp_path)]) == 0
     rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
-    assert len(rows) == 12
+    assert len(rows) == 13
     for row in rows:
         assert row["apart"] <= row["close"]
         assert row.get("gradient_apart", 0.0) < (0.05 if row["peer"] == "TRL as it comes" else 1e-4)
