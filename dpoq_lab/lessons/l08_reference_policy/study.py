@@ -34,7 +34,7 @@ from dpoq_lab.views.tables import Table
 
 LR = STAGES["dpo"].lr
 KEPT = ("chosen_reward_sum", "rejected_reward_sum", "chosen_logp_sum", "rejected_logp_sum")
-TINY = replace(SIZES["laptop"], notes=640, pairs=64, base_steps=3, dpo_steps=3)
+TINY = replace(SIZES["laptop"], notes=640, pairs=64, base_steps=3, sft_steps=3, dpo_steps=3)
 REFERENCE_SIZES = {"ci": (TINY, 8), "laptop": (SIZES["laptop"], 200)}  # and held-out prompts
 FIRST_SEED = 10  # the rules below were chosen on seeds 0 to 4
 THRESHOLD = 1.3  # nats: on seed 0 half-way between KL(mu_w, base) and KL(mu_w, SFT 80)
@@ -143,7 +143,8 @@ def reference_of(run: Run, base: PreTrainedModel, size: Size, seed: int) -> PreT
     if not run.sft_steps:
         return base
     written = sft_pairs(order_pairs(size.pairs, seed), run.sft_on)
-    return tuned(base, written, replace(size.stage("sft", seed), steps=run.sft_steps))[0]
+    steps = min(run.sft_steps, size.sft_steps)
+    return tuned(base, written, replace(size.stage("sft", seed), steps=steps))[0]
 
 
 def measure_run(run: Run, base: PreTrainedModel, size: Size, prompts: int, seed: int) -> dict:
