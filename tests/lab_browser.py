@@ -54,6 +54,7 @@ RUN = """() => { Object.assign(window, {kernelErrors: [], busy: 0, heard: 0}); (
     await jupyterapp.commands.execute('notebook:run-all-cells');
 })().then(() => window.finished = 'done', error => window.finished = String(error)) }"""
 
+KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 ADD = """async code => {
     const {content} = jupyterapp.shell.currentWidget;
     content.activeCellIndex = content.widgets.length - 1;
@@ -255,19 +256,17 @@ def settle(page, patience=STEP):
 
 def execute(page, code):
     """Run code in the kernel of the lesson and return when it is done."""
-    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-    page.evaluate(f"code => {kernel}.requestExecute({{code}}).done.then(() => null)", code)
+    page.evaluate(f"code => {KERNEL}.requestExecute({{code}}).done.then(() => null)", code)
 
 
 @contextmanager
 def at_work(page):
     """The kernel of the lesson has its hands full with what is done inside."""
-    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
     code = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass"
-    page.evaluate(f"code => {{ {kernel}.requestExecute({{code}}) }}", code)
+    page.evaluate(f"code => {{ {KERNEL}.requestExecute({{code}}) }}", code)
     page.wait_for_function("busy > 0")
     yield
-    page.evaluate(f"{kernel}.interrupt()")
+    page.evaluate(f"{KERNEL}.interrupt()")
     settle(page)
 
 

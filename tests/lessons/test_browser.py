@@ -114,7 +114,7 @@ def assert_clean(lesson):
 
 
 def play_and_predict(lesson):
-    """The film plays, also while a cell is at work, a prediction is taken down where it is judged."""
+    """The film plays while a cell is at work, and a prediction is taken down where it is judged."""
     film = lesson.page.locator(".jp-OutputArea-output > .widget-vbox:has(.widget-play)").first
     with at_work(lesson.page), changes(film.locator(".dpoq-reading")):
         film.locator(".widget-play button").first.click()

@@ -16,6 +16,9 @@ def test_the_first_frame_is_shown_and_the_slider_goes_to_any():
     assert film.picture is FRAMES[0]
     film.step.value = 2
     assert film.picture is FRAMES[2]
+    assert "reading ef" in film.screen.children[film.step.index].value
+    film.step.value = 1
+    assert film.picture.reading == "reading cd"
 
 
 def test_the_slider_says_at_which_value_a_frame_is():
